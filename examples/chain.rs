@@ -1,0 +1,41 @@
+use rxevents::prelude::*;
+use std::{convert::Infallible, time::Duration};
+
+fn main() {
+    let ticks = Local::subject::<u64, Infallible>();
+    Local::from_iter(0_u64..100)
+        .map(|v| v + 1)
+        .filter(|v| v % 3 != 0)
+        .take(90)
+        .merge(Local::from_iter([1, 2, 3]))
+        .scan(0, |a, v| a + v)
+        .zip(Local::from_iter(0_u64..))
+        .map(|(a, b)| a + b)
+        .flat_map(|v| Local::from_iter([v, v + 1]))
+        .buffer_count(4)
+        .concat_map(Local::from_iter)
+        .filter_map(|v| v.checked_sub(1))
+        .combine_latest(Local::of(1_u64), |a, b| a + b)
+        .with_latest_from(Local::of(2_u64))
+        .map(|(a, b)| a * b)
+        .take_until(ticks.clone())
+        .throttle_first(Duration::ZERO)
+        .tap(|_| {})
+        .debounce(Duration::from_millis(1))
+        .merge(ticks.clone())
+        .switch_map(|v| Local::of(v))
+        .delay(Duration::from_millis(1))
+        .take_while(|v| *v < 1000)
+        .try_map(|v| Ok::<u64, Reason>(*v))
+        .route_failures(observer(|_: Rejected<u64>| {}))
+        .stream_error()
+        .map(|v| v + 1)
+        .retry_with(Retry::times(1))
+        .on_error_return(|_| 0)
+        .sample(Duration::from_millis(1))
+        .throttle_latest(Duration::from_millis(1))
+        .observe_on(LocalScheduler)
+        .buffer_count(2)
+        .map(|v| v.len())
+        .subscribe(|_| {});
+}

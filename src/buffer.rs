@@ -1,0 +1,132 @@
+//! Bounds and overflow policies of the operators that hold items back.
+
+use std::{
+    collections::VecDeque,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::error::OverflowError;
+
+/// What happens to an item that finds its buffer full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The stream ends with [`StreamError::Overflow`](crate::StreamError::Overflow): nothing is lost silently.
+    #[default]
+    Error,
+    /// The oldest item in the buffer is dropped and counted.
+    DropOldest,
+    /// The arriving item is dropped and counted.
+    DropNewest,
+    /// The producing thread waits for room (only `observe_on` in `Shared`, where another thread makes room; elsewhere,
+    /// and on a thread that must not wait, the same as [`Error`](Self::Error)).
+    Block,
+}
+
+/// A bounded buffer: capacity, [`Overflow`] policy, and a count of what was dropped.
+///
+/// The default holds 1,048,576 items and fails when full; memory grows with use.
+///
+/// ```
+/// use rxevents::prelude::*;
+///
+/// let buffer = Buffer::new(2).on_overflow(Overflow::DropOldest);
+/// let drops = buffer.drops();
+/// let mut left = Local::subject::<i32, std::convert::Infallible>();
+/// let right = Local::subject::<i32, std::convert::Infallible>();
+/// left.clone().zip_with_buffer(right.clone(), buffer).subscribe(|pair| assert_eq!(pair, (2, 10)));
+/// (1..=3).for_each(|v| left.next(v)); // 1 is dropped
+/// right.clone().next(10);
+/// assert_eq!(drops.get(), 1);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Buffer {
+    capacity: NonZeroUsize,
+    overflow: Overflow,
+    drops: Drops,
+}
+
+impl Default for Buffer {
+    fn default() -> Self {
+        Self::new(1 << 20)
+    }
+}
+
+impl Buffer {
+    /// A buffer of `capacity` items (0 is taken as 1) that fails when full.
+    pub fn new(capacity: usize) -> Self {
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        Self { capacity, overflow: Overflow::default(), drops: Drops::default() }
+    }
+
+    /// The policy for an item that finds the buffer full.
+    pub fn on_overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// The counter of dropped items; it stays readable while the stream runs.
+    pub fn drops(&self) -> Drops {
+        self.drops.clone()
+    }
+
+    /// How many items it holds.
+    pub fn capacity(&self) -> usize {
+        self.capacity.get()
+    }
+
+    /// The policy for an item that finds the buffer full.
+    pub fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// Queues `item`, or does what the policy says when the buffer is full.
+    #[inline]
+    pub(crate) fn push<T>(
+        &self,
+        queue: &mut VecDeque<T>,
+        item: T,
+        operator: &'static str,
+    ) -> Result<(), OverflowError> {
+        if queue.len() < self.capacity.get() {
+            queue.push_back(item);
+            return Ok(());
+        }
+        match self.overflow {
+            Overflow::DropOldest => {
+                queue.pop_front();
+                queue.push_back(item);
+                self.drops.add(1);
+                Ok(())
+            }
+            Overflow::DropNewest => {
+                self.drops.add(1);
+                Ok(())
+            }
+            Overflow::Error | Overflow::Block => Err(self.full(operator)),
+        }
+    }
+
+    pub(crate) fn full(&self, operator: &'static str) -> OverflowError {
+        OverflowError { operator, capacity: self.capacity.get() }
+    }
+}
+
+/// How many items a policy dropped. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct Drops(Arc<AtomicU64>);
+
+impl Drops {
+    /// The count so far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,258 @@
+use std::{borrow::Cow, collections::BTreeMap};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{FailureKind, Origin, Payload, Rejected, Violation};
+
+/// The version of the [`DeadLetter`] format that this build writes, and the newest that it reads.
+pub const LETTER_VERSION: u32 = 1;
+
+/// The namespace of the ids.
+const NAMESPACE: Uuid = Uuid::from_u128(0x6b0c_64d1_9f3e_5b0a_8a57_3f0e_9d2c_41e7);
+
+/// A failed event as it is stored: complete in itself, so that it can be understood, repaired and sent again.
+///
+/// As JSON it is one object. The payload is in the field `payload` when it is UTF-8, else in `payload_base64`: the
+/// bytes come back exactly either way. Times are RFC 3339. Reading fails with a clear error when the version is newer
+/// than [`LETTER_VERSION`]; fields that version 1 does not know are ignored.
+///
+/// ```
+/// use rxevents::dead_letter::{DeadLetter, Reason, Rejected};
+///
+/// let rejected = Rejected::new(vec![0xff, 0x00], "decode", Reason::decode("not UTF-8"));
+/// let letter = DeadLetter::from_rejected(&rejected, "2024-05-01T12:00:00Z".parse()?);
+/// let json = serde_json::to_string(&letter)?;
+/// assert!(json.contains(r#""payload_base64":"/wA=""#));
+/// assert_eq!(serde_json::from_str::<DeadLetter>(&json)?, letter);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The version of the format.
+    #[serde(deserialize_with = "known_version")]
+    pub version: u32,
+    /// A UUID (version 5) of the stage, the payload and where the event came from: when the same event fails again in
+    /// the same stage, its letter has the same id. For an event of unknown origin, [`failed_at`](Self::failed_at)
+    /// takes the origin's place.
+    pub id: Uuid,
+    /// The stage in which the event failed.
+    pub stage: String,
+    /// The kind of failure.
+    pub kind: FailureKind,
+    /// The failure in words, at most [`MAX_MESSAGE_BYTES`](super::MAX_MESSAGE_BYTES) long. It may quote the payload.
+    pub message: String,
+    /// The rules that the event breaks, without the values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violation>,
+    /// How often it was tried, the first attempt included.
+    pub attempts: u32,
+    /// When it failed for the first time.
+    pub first_failed_at: DateTime<Utc>,
+    /// When it failed for the last time.
+    pub failed_at: DateTime<Utc>,
+    /// Where it came from, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The user's own headers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// How often it was sent again.
+    #[serde(default)]
+    pub redrives: u32,
+    /// The original bytes.
+    #[serde(flatten, with = "payload_field")]
+    pub payload: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// The letter of an item that failed at `now` (for the first time, as far as this letter knows).
+    pub fn from_rejected<T: Payload>(rejected: &Rejected<T>, now: DateTime<Utc>) -> Self {
+        let payload = rejected.item.payload().into_owned();
+        let origin = rejected.item.origin();
+        Self {
+            version: LETTER_VERSION,
+            id: id(&rejected.stage, &payload, origin.as_ref(), now),
+            stage: rejected.stage.to_string(),
+            kind: rejected.reason.kind(),
+            message: rejected.reason.message(),
+            violations: rejected.reason.violations(),
+            attempts: rejected.attempts,
+            first_failed_at: now,
+            failed_at: now,
+            origin,
+            headers: BTreeMap::new(),
+            redrives: 0,
+            payload,
+        }
+    }
+}
+
+/// A letter that is sent again is the event it carries.
+impl Payload for DeadLetter {
+    fn payload(&self) -> Cow<'_, [u8]> {
+        self.payload.as_slice().into()
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        self.origin.clone()
+    }
+}
+
+fn id(stage: &str, payload: &[u8], origin: Option<&Origin>, now: DateTime<Utc>) -> Uuid {
+    let mut name = Vec::with_capacity(payload.len() + stage.len() + 128);
+    let place = match origin {
+        Some(Origin { source, line, partition, offset }) => {
+            format!("{}:{source}{line:?}{partition:?}{offset:?}", source.len())
+        }
+        None => format!("{}.{:09}", now.timestamp(), now.timestamp_subsec_nanos()),
+    };
+    for part in [place.as_bytes(), stage.as_bytes(), payload] {
+        name.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        name.extend_from_slice(part);
+    }
+    Uuid::new_v5(&NAMESPACE, &name)
+}
+
+fn known_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        version @ 1..=LETTER_VERSION => Ok(version),
+        version => Err(serde::de::Error::custom(format_args!(
+            "dead letter of version {version}, this build reads versions 1 to {LETTER_VERSION}"
+        ))),
+    }
+}
+
+/// The payload as one of two fields.
+mod payload_field {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    #[derive(Serialize, Deserialize)]
+    struct Fields<S> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payload: Option<S>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        payload_base64: Option<String>,
+    }
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Fields { payload: Some(text), payload_base64: None },
+            Err(_) => Fields { payload: None, payload_base64: Some(STANDARD.encode(bytes)) },
+        }
+        .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        match Fields::<String>::deserialize(deserializer)? {
+            Fields { payload: Some(text), payload_base64: None } => Ok(text.into_bytes()),
+            Fields { payload: None, payload_base64: Some(base64) } => STANDARD
+                .decode(base64)
+                .map_err(|error| D::Error::custom(format_args!("payload_base64: {error}"))),
+            Fields { payload: Some(_), payload_base64: Some(_) } => {
+                Err(D::Error::custom("both payload and payload_base64 are given"))
+            }
+            Fields { payload: None, payload_base64: None } => {
+                Err(D::Error::custom("neither payload nor payload_base64 is given"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dead_letter::Reason, source::Line};
+    use proptest::prelude::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 5).unwrap()
+    }
+
+    fn letter(payload: &[u8]) -> DeadLetter {
+        DeadLetter::from_rejected(&Rejected::new(payload.to_vec(), "decode", Reason::decode("no")), at(9))
+    }
+
+    proptest! {
+        #[test]
+        fn payload_comes_back_exactly(payload: Vec<u8>, line: u64, attempts: u32) {
+            let line = Line::new(payload.clone(), line, "a.jsonl");
+            let rejected = Rejected::new(line, "check", Reason::violation("a", "b", "c")).with_attempts(attempts);
+            let mut letter = DeadLetter::from_rejected(&rejected, at(9));
+            letter.headers.insert("trace".into(), "ä\n\"".into());
+            let json = serde_json::to_vec(&letter).unwrap();
+            prop_assert!(!json.contains(&b'\n'));
+            let back: DeadLetter = serde_json::from_slice(&json).unwrap();
+            prop_assert_eq!(&back.payload, &payload);
+            prop_assert_eq!(back, letter);
+        }
+    }
+
+    #[test]
+    fn place_in_a_topic_comes_back() {
+        let origin = Origin::offset("payments", 3, 42);
+        let sent = DeadLetter { origin: Some(origin.clone()), ..letter(b"x") };
+        let json = serde_json::to_value(&sent).unwrap();
+        assert_eq!(json["origin"], serde_json::json!({"source": "payments", "partition": 3, "offset": 42}));
+        assert_eq!(serde_json::from_value::<DeadLetter>(json).unwrap().origin, Some(origin));
+    }
+
+    #[test]
+    fn text_is_readable_and_times_are_rfc_3339() {
+        let json = serde_json::to_value(letter(b"{\"a\":1}")).unwrap();
+        assert_eq!(json["payload"], "{\"a\":1}");
+        assert_eq!(json["failed_at"], "1970-01-01T00:00:09.000000005Z");
+        assert_eq!(json["kind"], "decode");
+    }
+
+    #[test]
+    fn other_versions_are_refused() {
+        for version in [0, 2] {
+            let mut json = serde_json::to_value(letter(b"x")).unwrap();
+            json["version"] = version.into();
+            let error = serde_json::from_str::<DeadLetter>(&json.to_string()).unwrap_err().to_string();
+            assert!(error.contains(&format!("dead letter of version {version}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_payload_exactly() {
+        let good = serde_json::to_value(letter(b"x")).unwrap();
+        let mut both = good.clone();
+        both["payload_base64"] = "eA==".into();
+        let mut neither = good.clone();
+        neither.as_object_mut().unwrap().remove("payload");
+        let mut broken = neither.clone();
+        broken["payload_base64"] = "?".into();
+        for (json, message) in
+            [(both, "both payload"), (neither, "neither payload"), (broken, "payload_base64: ")]
+        {
+            let error = serde_json::from_value::<DeadLetter>(json).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn id_depends_on_the_place_not_on_the_time() {
+        let make = |line, stage: &'static str, seconds| {
+            let line = Line::new(*b"x", line, "a.jsonl");
+            DeadLetter::from_rejected(&Rejected::new(line, stage, Reason::decode("no")), at(seconds)).id
+        };
+        assert_eq!(make(1, "decode", 1), make(1, "decode", 2));
+        assert_ne!(make(1, "decode", 1), make(2, "decode", 1));
+        assert_ne!(make(1, "decode", 1), make(1, "check", 1));
+        assert_eq!(letter(b"x").id, letter(b"x").id);
+        assert_ne!(letter(b"x").id, letter(b"y").id);
+    }
+
+    #[test]
+    fn a_letter_sent_again_keeps_its_origin() {
+        let line = Line::new(*b"x", 7, "a.jsonl");
+        let first = DeadLetter::from_rejected(&Rejected::new(line, "check", Reason::decode("no")), at(1));
+        let again =
+            DeadLetter::from_rejected(&Rejected::new(first.clone(), "check", Reason::decode("no")), at(2));
+        assert_eq!((again.id, &again.payload, &again.origin), (first.id, &first.payload, &first.origin));
+    }
+}

@@ -1,0 +1,155 @@
+//! What ends a stream when an operator itself fails, and where a failure goes that nobody can route.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use rxrust::observer::Observer;
+
+use crate::dead_letter::DeadLetterError;
+
+/// The error of a stream whose operators may fail by themselves: a closure panicked, a bounded queue was full, a
+/// dead-letter queue could not store a letter.
+///
+/// A stream with this error type routes such failures like any other error (`on_error_route`, `catch_error`,
+/// `retry_with`). [`ErrorOps::stream_error`](crate::operator::error::ErrorOps::stream_error) turns any stream into
+/// one. In a stream with another error type they cannot be represented: the subscription ends and the failure goes
+/// to the [`on_unhandled`] hook.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamError {
+    /// A user's closure panicked.
+    #[error(transparent)]
+    Panic(#[from] PanicError),
+    /// A bounded buffer with [`Overflow::Error`](crate::buffer::Overflow::Error) was full.
+    #[error(transparent)]
+    Overflow(#[from] OverflowError),
+    /// A dead-letter queue refused a letter; the letter is in the error.
+    #[error("dead letter not stored: {0}")]
+    DeadLetter(Arc<DeadLetterError>),
+    /// The source's own error.
+    #[error(transparent)]
+    Source(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl StreamError {
+    /// Wraps a source's own error.
+    pub fn source(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Source(Arc::new(error))
+    }
+
+    /// The same failure as an `E`, where `E` is `StreamError`; otherwise itself back.
+    pub(crate) fn into_error<E: 'static>(self) -> Result<E, Self> {
+        let mut slot = Some(self);
+        match (&mut slot as &mut dyn Any).downcast_mut::<Option<E>>() {
+            Some(error) => error.take().ok_or_else(|| unreachable_error("into_error")),
+            None => Err(slot.take().unwrap_or_else(|| unreachable_error("into_error"))),
+        }
+    }
+}
+
+/// For a value that cannot be missing: says so instead of panicking.
+fn unreachable_error(operator: &'static str) -> StreamError {
+    PanicError { operator, message: "internal: value taken twice".into() }.into()
+}
+
+/// A user's closure panicked; the panic was caught at the operator that called it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("panic in `{operator}`: {message}")]
+pub struct PanicError {
+    /// The operator whose closure it was.
+    pub operator: &'static str,
+    /// What the panic said.
+    pub message: Arc<str>,
+}
+
+/// A bounded buffer was full and its policy was to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("`{operator}`: buffer of {capacity} items is full")]
+pub struct OverflowError {
+    /// The operator whose buffer it was.
+    pub operator: &'static str,
+    /// How many items it holds.
+    pub capacity: usize,
+}
+
+/// Runs a user's closure; a panic becomes a value.
+#[inline(always)]
+pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<R, PanicError> {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Ok(value) => Ok(value),
+        Err(payload) => Err(panic_error(operator, payload)),
+    }
+}
+
+#[cold]
+fn panic_error(operator: &'static str, payload: Box<dyn Any + Send>) -> PanicError {
+    PanicError { operator, message: panic_message(&*payload).into() }
+}
+
+/// What a panic's payload says.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a value that is not text")
+}
+
+/// Ends `down` with a failure of an operator: as its error where its error type can hold it, else by dropping it
+/// and telling the [`on_unhandled`] hook.
+#[cold]
+pub(crate) fn fail<T, E: 'static, O: Observer<T, E>>(down: O, failure: impl Into<StreamError>) {
+    match failure.into().into_error::<E>() {
+        Ok(error) => {
+            if let Err(panic) = catch("error", || down.error(error)) {
+                unhandled(&panic.into());
+            }
+        }
+        Err(failure) => {
+            unhandled(&failure);
+            // Dropping a user's closure may panic as well.
+            if let Err(panic) = catch("drop", || drop(down)) {
+                unhandled(&panic.into());
+            }
+        }
+    }
+}
+
+type Hook = Arc<dyn Fn(&StreamError) + Send + Sync>;
+static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
+
+/// Sets the process-wide hook for failures that no stream could carry (ReactiveX: the undeliverable-error handler).
+///
+/// It is called on the thread where the failure happened, once per failure. Without a hook the failure is written to
+/// stderr. A panic of the hook is caught and written to stderr.
+///
+/// ```
+/// use rxevents::prelude::*;
+/// use std::sync::{Arc, Mutex};
+///
+/// let seen = Arc::new(Mutex::new(Vec::new()));
+/// let log = seen.clone();
+/// rxevents::on_unhandled(move |failure| log.lock().unwrap().push(failure.to_string()));
+/// // The error type is Infallible: the panic cannot be an error of this stream.
+/// Local::from_iter(0..3).map(|v| 6 / (v - 1)).subscribe(|_| {});
+/// assert_eq!(*seen.lock().unwrap(), ["panic in `map`: attempt to divide by zero"]);
+/// ```
+pub fn on_unhandled(hook: impl Fn(&StreamError) + Send + Sync + 'static) {
+    *HOOK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
+}
+
+#[cold]
+pub(crate) fn unhandled(failure: &StreamError) {
+    let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+    match hook {
+        Some(hook) => {
+            if catch_unwind(AssertUnwindSafe(|| hook(failure))).is_err() {
+                eprintln!("rxevents: the hook for unhandled failures panicked on: {failure}");
+            }
+        }
+        None => eprintln!("rxevents: unhandled: {failure}"),
+    }
+}

@@ -1,0 +1,354 @@
+//! The one place where inputs of several sources, threads and timers become a sequence.
+//!
+//! An operator with more than one input is a [`Machine`]: its state and the observer below it. Its inputs go through
+//! a [`Gate`]: whoever finds the machine free runs it, everybody else (another thread, or the machine's own
+//! downstream calling back) leaves the input in the gate's inbox, and the one who runs it takes that too, in order.
+//! So a machine sees one input at a time, never waits for another thread to leave its downstream, never loses an
+//! input and never deadlocks with itself.
+//!
+//! [`LocalGate`] is a `RefCell`; [`SharedGate`] costs two atomic exchanges per input when nobody competes. A machine
+//! that panics ends its own subscription only.
+
+mod local;
+mod shared;
+
+pub use local::{LocalGate, WeakLocalGate};
+pub use shared::{SharedGate, WeakSharedGate};
+
+use std::{convert::Infallible, marker::PhantomData};
+
+use rxrust::{
+    context::{LocalScope, Scope, SharedScope},
+    observer::Observer,
+    subscription::{IntoBoxedSubscription, Subscription},
+};
+
+use crate::error::{PanicError, StreamError, catch, fail, unhandled};
+
+/// What a machine asks for after an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step<A> {
+    /// Go on.
+    Continue,
+    /// The output has ended (or nobody listens): close the gate, release everything.
+    Done,
+    /// Go on, and do this once the gate is free again (subscribing to an inner source, say).
+    Act(A),
+}
+
+/// The state of an operator with several inputs, and what it does with one of them.
+pub trait Machine {
+    /// The inputs of all sources and timers.
+    type In;
+    /// What must happen with the gate released; [`Infallible`](std::convert::Infallible) where there is no such thing.
+    type Act;
+    /// Handles one input. Never called twice at once.
+    fn on(&mut self, input: Self::In) -> Step<Self::Act>;
+    /// The downstream panicked in [`on`](Self::on): end it with that.
+    fn on_panic(&mut self, panic: PanicError);
+}
+
+/// A shared handle to a [`Machine`]: send inputs, close it, hang the upstream subscriptions on it.
+///
+/// As a [`Subscription`] it is the operator's: unsubscribing closes the gate at once.
+pub trait Gate<M: Machine>: Clone + Subscription {
+    /// The subscriptions of this scope, boxed.
+    type Sub: Subscription;
+    /// A handle that does not keep the machine alive.
+    type Weak: Clone;
+
+    /// A gate around `machine`.
+    fn new(machine: M) -> Self;
+    /// Hands `input` in. If the machine is free it runs now, and everything that arrived meanwhile; `perform` is then
+    /// called for each [`Step::Act`] with the gate free.
+    fn send(&self, input: M::In, perform: impl FnMut(M::Act));
+    /// Whether the output has ended or was unsubscribed.
+    fn closed(&self) -> bool;
+    /// Ends it silently: the machine is dropped, the upstream subscriptions are ended, inputs are ignored from now on.
+    fn close(&self);
+    /// Hangs an upstream subscription on the gate: it is ended when the gate closes (at once, if it has closed).
+    fn attach(&self, upstream: Self::Sub);
+    /// See [`Gate::Weak`].
+    fn downgrade(&self) -> Self::Weak;
+    /// The gate, if somebody still holds it.
+    fn upgrade(weak: &Self::Weak) -> Option<Self>;
+}
+
+/// The two scopes of rxRust, with their gate.
+pub trait Flow: Scope {
+    /// [`LocalGate`] or [`SharedGate`].
+    type Gate<M: Machine>: Gate<M, Sub = <Self as Scope>::BoxedSubscription>;
+    /// Whether several threads may take part.
+    const THREADS: bool;
+}
+
+impl Flow for LocalScope {
+    type Gate<M: Machine> = LocalGate<M>;
+    const THREADS: bool = false;
+}
+
+impl Flow for SharedScope {
+    type Gate<M: Machine> = SharedGate<M>;
+    const THREADS: bool = true;
+}
+
+/// The gate of context `C` around machine `M`.
+pub type GateOf<C, M> = <<C as rxrust::context::Context>::Scope as Flow>::Gate<M>;
+/// The boxed subscription of context `C`.
+pub type SubOf<C> = <<C as rxrust::context::Context>::Scope as Scope>::BoxedSubscription;
+
+/// A number that no other living thread has.
+pub(crate) fn thread_token() -> usize {
+    thread_local!(static TOKEN: u8 = const { 0 });
+    TOKEN.with(|token| std::ptr::from_ref(token) as usize)
+}
+
+/// One guarded step: a panic below ends the machine.
+#[inline]
+fn step<M: Machine>(machine: &mut M, input: M::In) -> Step<M::Act> {
+    match catch("downstream", || machine.on(input)) {
+        Ok(step) => step,
+        Err(panic) => {
+            end_by_panic(machine, panic);
+            Step::Done
+        }
+    }
+}
+
+#[cold]
+fn end_by_panic<M: Machine>(machine: &mut M, panic: PanicError) {
+    if let Err(again) = catch("downstream", || machine.on_panic(panic)) {
+        unhandled(&again.into());
+    }
+}
+
+/// For gates whose machine never acts.
+#[inline]
+pub(crate) fn never(act: Infallible) {
+    match act {}
+}
+
+/// Subscribes nothing, keeps `upstream` to end it with the gate; what has already ended is not kept.
+#[inline]
+pub(crate) fn attach<M, G, U>(gate: &G, upstream: U)
+where
+    M: Machine,
+    G: Gate<M>,
+    U: Subscription + IntoBoxedSubscription<G::Sub>,
+{
+    if !upstream.is_closed() {
+        gate.attach(upstream.into_boxed());
+    }
+}
+
+/// What an observer is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal<T, E> {
+    /// An item.
+    Next(T),
+    /// The end, by an error.
+    Error(E),
+    /// The end.
+    Complete,
+}
+
+/// The inputs of an operator with two sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Either<A, B, E> {
+    /// From the source that the operator was called on.
+    Left(Signal<A, E>),
+    /// From the other one.
+    Right(Signal<B, E>),
+}
+
+/// Which input of a machine a signal of one source is.
+pub trait Port<T, E> {
+    /// The machine's inputs.
+    type In;
+    /// The signal as one of them.
+    fn input(signal: Signal<T, E>) -> Self::In;
+}
+
+/// All sources alike.
+#[derive(Debug, Clone, Copy)]
+pub struct Any;
+/// The source that the operator was called on.
+#[derive(Debug, Clone, Copy)]
+pub struct Left<B>(PhantomData<fn() -> B>);
+/// The other source.
+#[derive(Debug, Clone, Copy)]
+pub struct Right<A>(PhantomData<fn() -> A>);
+/// The source of a flattening operator, whose inner sources emit `T`.
+#[derive(Debug, Clone, Copy)]
+pub struct Outer<T>(PhantomData<fn() -> T>);
+/// An inner source of a flattening operator, whose source emits `I`.
+#[derive(Debug, Clone, Copy)]
+pub struct Inner<I>(PhantomData<fn() -> I>);
+
+impl<T, E> Port<T, E> for Any {
+    type In = Signal<T, E>;
+    #[inline]
+    fn input(signal: Signal<T, E>) -> Self::In {
+        signal
+    }
+}
+
+impl<A, B, E> Port<A, E> for Left<B> {
+    type In = Either<A, B, E>;
+    #[inline]
+    fn input(signal: Signal<A, E>) -> Self::In {
+        Either::Left(signal)
+    }
+}
+
+impl<A, B, E> Port<B, E> for Right<A> {
+    type In = Either<A, B, E>;
+    #[inline]
+    fn input(signal: Signal<B, E>) -> Self::In {
+        Either::Right(signal)
+    }
+}
+
+/// The observer that hands the signals of one source to a gate.
+pub struct GateObserver<G, M, P> {
+    gate: G,
+    types: PhantomData<fn() -> (M, P)>,
+}
+
+impl<G: Clone, M, P> Clone for GateObserver<G, M, P> {
+    fn clone(&self) -> Self {
+        Self { gate: self.gate.clone(), types: PhantomData }
+    }
+}
+
+impl<G: Clone, M, P> GateObserver<G, M, P> {
+    /// An observer for the sources of port `P`.
+    pub fn new(gate: &G) -> Self {
+        Self { gate: gate.clone(), types: PhantomData }
+    }
+}
+
+impl<G, M, P, T, E> Observer<T, E> for GateObserver<G, M, P>
+where
+    G: Gate<M>,
+    M: Machine<Act = Infallible>,
+    P: Port<T, E, In = M::In>,
+{
+    #[inline]
+    fn next(&mut self, item: T) {
+        self.gate.send(P::input(Signal::Next(item)), never);
+    }
+
+    fn error(self, error: E) {
+        self.gate.send(P::input(Signal::Error(error)), never);
+    }
+
+    fn complete(self) {
+        self.gate.send(P::input(Signal::Complete), never);
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.gate.closed()
+    }
+}
+
+/// The observer below an operator, which may have ended.
+pub struct Down<O>(Option<O>);
+
+impl<O> Down<O> {
+    pub(crate) fn new(observer: O) -> Self {
+        Self(Some(observer))
+    }
+
+    /// Sends an item; [`Step::Done`] when nobody listens any more.
+    #[inline]
+    pub(crate) fn next<T, E, A>(&mut self, item: T) -> Step<A>
+    where
+        O: Observer<T, E>,
+    {
+        let Some(observer) = &mut self.0 else { return Step::Done };
+        observer.next(item);
+        if observer.is_closed() { Step::Done } else { Step::Continue }
+    }
+
+    pub(crate) fn complete<T, E, A>(&mut self) -> Step<A>
+    where
+        O: Observer<T, E>,
+    {
+        if let Some(observer) = self.0.take() {
+            observer.complete();
+        }
+        Step::Done
+    }
+
+    pub(crate) fn error<T, E, A>(&mut self, error: E) -> Step<A>
+    where
+        O: Observer<T, E>,
+    {
+        if let Some(observer) = self.0.take() {
+            observer.error(error);
+        }
+        Step::Done
+    }
+
+    /// Ends with a failure of the operator itself.
+    pub(crate) fn fail<T, E: 'static, A>(&mut self, failure: impl Into<StreamError>) -> Step<A>
+    where
+        O: Observer<T, E>,
+    {
+        if let Some(observer) = self.0.take() {
+            fail(observer, failure);
+        }
+        Step::Done
+    }
+}
+
+/// The observer that hands the signals of one source to a gate whose machine asks for [acts](Step::Act).
+///
+/// What an act does is a plain function, so that the types of an operator that subscribes from within itself do not
+/// refer to themselves.
+pub struct ActObserver<G, M: Machine, P, Sch> {
+    gate: G,
+    scheduler: Sch,
+    perform: Perform<G, M, Sch>,
+    types: PhantomData<fn() -> P>,
+}
+
+/// Performs an act, with the gate free.
+pub type Perform<G, M, Sch> = fn(&G, &Sch, <M as Machine>::Act);
+
+impl<G: Clone, M: Machine, P, Sch: Clone> ActObserver<G, M, P, Sch> {
+    /// An observer for the sources of port `P`.
+    pub fn new(gate: &G, scheduler: &Sch, perform: Perform<G, M, Sch>) -> Self {
+        Self { gate: gate.clone(), scheduler: scheduler.clone(), perform, types: PhantomData }
+    }
+}
+
+impl<G, M, P, Sch, T, E> Observer<T, E> for ActObserver<G, M, P, Sch>
+where
+    G: Gate<M>,
+    M: Machine,
+    P: Port<T, E, In = M::In>,
+{
+    #[inline]
+    fn next(&mut self, item: T) {
+        let Self { gate, scheduler, perform, .. } = self;
+        gate.send(P::input(Signal::Next(item)), |act| perform(gate, scheduler, act));
+    }
+
+    fn error(self, error: E) {
+        let Self { gate, scheduler, perform, .. } = &self;
+        gate.send(P::input(Signal::Error(error)), |act| perform(gate, scheduler, act));
+    }
+
+    fn complete(self) {
+        let Self { gate, scheduler, perform, .. } = &self;
+        gate.send(P::input(Signal::Complete), |act| perform(gate, scheduler, act));
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.gate.closed()
+    }
+}

@@ -1,0 +1,278 @@
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use crossbeam_utils::atomic::AtomicCell;
+use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
+
+use super::{Gate, Machine, Step, step, thread_token};
+
+/// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
+/// machine's own downstream feeds back is never held up by it.
+const INBOX: usize = 1024;
+
+/// The [`Gate`] of many threads.
+///
+/// The machine travels through `slot`: who swaps it out runs it and swaps it back in. Who finds the slot empty puts
+/// the input into the inbox and leaves a note in the slot; who swaps the machine back in finds the note and looks
+/// into the inbox.
+pub struct SharedGate<M: Machine>(Arc<Inner<M>>);
+
+struct Inner<M: Machine> {
+    slot: AtomicCell<Option<Box<Slot<M>>>>,
+    runner: AtomicUsize,
+    closed: AtomicBool,
+    /// Whether the inbox holds something: set and cleared with the inbox locked.
+    waiting: AtomicBool,
+    inbox: Mutex<VecDeque<M::In>>,
+    room: Condvar,
+    upstream: Mutex<Vec<BoxedSubscriptionSend>>,
+}
+
+enum Slot<M> {
+    Machine(M),
+    Note,
+}
+
+impl<M: Machine> Clone for SharedGate<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+/// A [`SharedGate`] that does not keep its machine alive.
+pub struct WeakSharedGate<M: Machine>(Weak<Inner<M>>);
+
+impl<M: Machine> Clone for WeakSharedGate<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<M: Machine> Gate<M> for SharedGate<M> {
+    type Sub = BoxedSubscriptionSend;
+    type Weak = WeakSharedGate<M>;
+
+    fn new(machine: M) -> Self {
+        Self(Arc::new(Inner {
+            slot: AtomicCell::new(Some(Box::new(Slot::Machine(machine)))),
+            runner: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            inbox: Mutex::default(),
+            room: Condvar::new(),
+            upstream: Mutex::default(),
+        }))
+    }
+
+    #[inline]
+    fn send(&self, input: M::In, mut perform: impl FnMut(M::Act)) {
+        let inner = &*self.0;
+        match inner.slot.take() {
+            Some(mut boxed) if matches!(*boxed, Slot::Machine(_)) => {
+                inner.runner.store(thread_token(), Ordering::Relaxed);
+                // What this thread left in the inbox earlier goes first.
+                if inner.waiting.load(Ordering::Acquire) {
+                    inner.post(&mut lock(&inner.inbox), input);
+                    return inner.run_inbox(boxed, None, perform);
+                }
+                let mut act = None;
+                if let Slot::Machine(machine) = &mut *boxed {
+                    match step(machine, input) {
+                        Step::Continue => {}
+                        Step::Done => inner.closed.store(true, Ordering::Release),
+                        Step::Act(a) => act = Some(a),
+                    }
+                }
+                match inner.put_back(boxed) {
+                    Some(noted) => inner.run_inbox(noted, act, perform),
+                    None => {
+                        if let Some(act) = act {
+                            perform(act);
+                        }
+                    }
+                }
+            }
+            found => inner.send_later(found, input, perform),
+        }
+    }
+
+    #[inline]
+    fn closed(&self) -> bool {
+        self.0.closed.load(Ordering::Acquire)
+    }
+
+    fn close(&self) {
+        let inner = &*self.0;
+        if inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        inner.release_upstream();
+        // If the machine is out, its runner sees `closed` when it is done; a note makes sure that it looks again.
+        if let Some(boxed) = inner.leave_note(None) {
+            inner.run_inbox(boxed, None, |_| {});
+        }
+    }
+
+    fn attach(&self, upstream: BoxedSubscriptionSend) {
+        let inner = &*self.0;
+        if upstream.is_closed() {
+            return;
+        }
+        {
+            let mut list = lock(&inner.upstream);
+            if !self.closed() {
+                // Amortised: subscriptions that have ended by themselves are swept as the list grows.
+                if list.len() == list.capacity() {
+                    list.retain(|sub| !sub.is_closed());
+                }
+                list.push(upstream);
+                return;
+            }
+        }
+        upstream.unsubscribe();
+    }
+
+    fn downgrade(&self) -> Self::Weak {
+        WeakSharedGate(Arc::downgrade(&self.0))
+    }
+
+    fn upgrade(weak: &Self::Weak) -> Option<Self> {
+        weak.0.upgrade().map(Self)
+    }
+}
+
+impl<M: Machine> Inner<M> {
+    /// Puts the machine back (or drops it, when closed). Gives it out again where a note asks for another look.
+    #[inline]
+    fn put_back(&self, boxed: Box<Slot<M>>) -> Option<Box<Slot<M>>> {
+        if self.closed.load(Ordering::Acquire) {
+            self.release(boxed);
+            return None;
+        }
+        match self.slot.swap(Some(boxed)) {
+            None => None,
+            Some(note) => self.after_note(note),
+        }
+    }
+
+    #[cold]
+    fn after_note(&self, note: Box<Slot<M>>) -> Option<Box<Slot<M>>> {
+        match self.slot.take() {
+            Some(boxed) if matches!(*boxed, Slot::Machine(_)) => Some(boxed),
+            // Somebody else runs it by now, and must learn of the inbox.
+            _ => self.leave_note(Some(note)),
+        }
+    }
+
+    /// Leaves a note for who runs the machine; the machine itself, if it has just come back.
+    fn leave_note(&self, note: Option<Box<Slot<M>>>) -> Option<Box<Slot<M>>> {
+        let note = note.unwrap_or_else(|| Box::new(Slot::Note));
+        self.slot.swap(Some(note)).filter(|boxed| matches!(**boxed, Slot::Machine(_)))
+    }
+
+    #[cold]
+    fn send_later(&self, found: Option<Box<Slot<M>>>, input: M::In, perform: impl FnMut(M::Act)) {
+        if self.closed.load(Ordering::Acquire) {
+            return;
+        }
+        {
+            let mut inbox = lock(&self.inbox);
+            if inbox.len() >= INBOX && self.runner.load(Ordering::Relaxed) != thread_token() {
+                // A note must be there while we wait, or nobody would make room.
+                drop(inbox);
+                if let Some(boxed) = self.leave_note(None) {
+                    // The runner has just left: nothing to wait for, we are it.
+                    self.post(&mut lock(&self.inbox), input);
+                    return self.run_inbox(boxed, None, perform);
+                }
+                inbox = lock(&self.inbox);
+                while inbox.len() >= INBOX && !self.closed.load(Ordering::Acquire) {
+                    inbox = self.room.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            self.post(&mut inbox, input);
+        }
+        if let Some(boxed) = self.leave_note(found) {
+            self.run_inbox(boxed, None, perform);
+        }
+    }
+
+    fn post(&self, inbox: &mut VecDeque<M::In>, input: M::In) {
+        inbox.push_back(input);
+        self.waiting.store(true, Ordering::Release);
+    }
+
+    /// Runs the machine on all that waits in the inbox, until no note is left; then acts, with the gate free.
+    #[cold]
+    fn run_inbox(&self, mut boxed: Box<Slot<M>>, act: Option<M::Act>, mut perform: impl FnMut(M::Act)) {
+        let mut acts: VecDeque<M::Act> = act.into_iter().collect();
+        loop {
+            self.runner.store(thread_token(), Ordering::Relaxed);
+            if let Slot::Machine(machine) = &mut *boxed {
+                while !self.closed.load(Ordering::Acquire) {
+                    let batch = {
+                        let mut inbox = lock(&self.inbox);
+                        self.waiting.store(false, Ordering::Release);
+                        std::mem::take(&mut *inbox)
+                    };
+                    self.room.notify_all();
+                    if batch.is_empty() {
+                        break;
+                    }
+                    for input in batch {
+                        match step(machine, input) {
+                            Step::Continue => {}
+                            Step::Done => self.closed.store(true, Ordering::Release),
+                            Step::Act(act) => acts.push_back(act),
+                        }
+                        if self.closed.load(Ordering::Acquire) {
+                            break;
+                        }
+                    }
+                }
+            }
+            match self.put_back(boxed) {
+                Some(again) => boxed = again,
+                None => break,
+            }
+        }
+        for act in acts {
+            if self.closed.load(Ordering::Acquire) {
+                break;
+            }
+            perform(act);
+        }
+    }
+
+    #[cold]
+    fn release(&self, machine: Box<Slot<M>>) {
+        self.release_upstream();
+        let inbox = std::mem::take(&mut *lock(&self.inbox));
+        self.room.notify_all();
+        drop((machine, inbox));
+    }
+
+    fn release_upstream(&self) {
+        let upstream = std::mem::take(&mut *lock(&self.upstream));
+        upstream.into_iter().for_each(Subscription::unsubscribe);
+    }
+}
+
+impl<M: Machine> Subscription for SharedGate<M> {
+    fn unsubscribe(self) {
+        self.close();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed()
+    }
+}

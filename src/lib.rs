@@ -1,0 +1,17 @@
+//! Rx operators for production event pipelines.
+
+pub mod buffer;
+pub mod dead_letter;
+mod error;
+pub mod event;
+pub mod gate;
+pub mod operator;
+pub mod prelude;
+pub mod source;
+pub mod time;
+
+pub use buffer::{Buffer, Drops, Overflow};
+pub use error::{OverflowError, PanicError, StreamError, on_unhandled};
+
+/// rxRust itself.
+pub use rxrust as rx;

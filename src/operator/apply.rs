@@ -1,0 +1,176 @@
+//! What every operator with one input and no clock has in common: the closure's panic, the end, who still listens.
+
+use std::marker::PhantomData;
+
+use rxrust::{
+    context::Context,
+    observable::{CoreObservable, ObservableType},
+    observer::Observer,
+};
+
+use crate::error::{StreamError, catch, fail, unhandled};
+
+/// What a [`Kernel`] makes of an item.
+#[derive(Debug)]
+pub enum Emit<T> {
+    /// Send this down.
+    Item(T),
+    /// Send nothing.
+    Skip,
+    /// Send this down, then complete.
+    Last(T),
+    /// Complete.
+    End,
+    /// End with an error of the operator itself (see [`StreamError`] for where it goes).
+    Fail(StreamError),
+}
+
+/// The work of an operator with one input and no clock: what becomes of an item.
+///
+/// ```
+/// use rxevents::{operator::apply::{Apply, Emit, Kernel}, prelude::*};
+///
+/// /// Running sum.
+/// struct Sum(i64);
+/// impl Kernel<i64, i64> for Sum {
+///     const NAME: &'static str = "sum";
+///     fn next(&mut self, item: i64) -> Emit<i64> {
+///         self.0 += item;
+///         Emit::Item(self.0)
+///     }
+/// }
+/// let mut seen = vec![];
+/// Local::from_iter([1, 2, 3]).apply(Sum(0)).map(|v| v * 10).subscribe(|v| seen.push(v));
+/// assert_eq!(seen, [10, 30, 60]);
+/// ```
+pub trait Kernel<I, T> {
+    /// The operator's name, in errors.
+    const NAME: &'static str;
+    /// Handles one item. A panic ends the stream with [`StreamError::Panic`].
+    fn next(&mut self, item: I) -> Emit<T>;
+    /// What is left when the source completes.
+    fn finish(&mut self) -> Option<T> {
+        None
+    }
+    /// Called once, when the stream ends in whatever way (but not when it is unsubscribed), after
+    /// [`finish`](Self::finish).
+    fn end(&mut self) -> Result<(), StreamError> {
+        Ok(())
+    }
+}
+
+/// A source with a [`Kernel`] below it.
+#[derive(Clone)]
+pub struct Apply<S, K, I, T> {
+    source: S,
+    kernel: K,
+    types: PhantomData<fn(I) -> T>,
+}
+
+impl<S, K, I, T> Apply<S, K, I, T> {
+    pub(crate) fn new(source: S, kernel: K) -> Self {
+        Self { source, kernel, types: PhantomData }
+    }
+}
+
+impl<S: ObservableType, K, I, T> ObservableType for Apply<S, K, I, T> {
+    type Item<'a>
+        = T
+    where
+        Self: 'a;
+    type Err = S::Err;
+}
+
+impl<S, K, I, T, C> CoreObservable<C> for Apply<S, K, I, T>
+where
+    C: Context,
+    S: CoreObservable<C::With<ApplyObserver<C::Inner, K, I, T>>>,
+{
+    type Unsub = S::Unsub;
+
+    fn subscribe(self, context: C) -> S::Unsub {
+        let Self { source, kernel, types } = self;
+        source.subscribe(context.transform(|down| ApplyObserver { down: Some(down), kernel, types }))
+    }
+}
+
+/// The observer of an [`Apply`].
+#[derive(Clone)]
+pub struct ApplyObserver<O, K, I, T> {
+    down: Option<O>,
+    kernel: K,
+    types: PhantomData<fn(I) -> T>,
+}
+
+impl<O, K, I, T> ApplyObserver<O, K, I, T> {
+    fn end_kernel(&mut self) -> Result<(), StreamError>
+    where
+        K: Kernel<I, T>,
+    {
+        catch(K::NAME, || self.kernel.end())?
+    }
+
+    #[cold]
+    fn end<E: 'static>(&mut self, failure: Option<StreamError>)
+    where
+        O: Observer<T, E>,
+        K: Kernel<I, T>,
+    {
+        let ended = self.end_kernel().err();
+        let Some(down) = self.down.take() else { return };
+        match failure.or(ended) {
+            Some(failure) => fail(down, failure),
+            None => down.complete(),
+        }
+    }
+}
+
+impl<O, K, I, T, E> Observer<I, E> for ApplyObserver<O, K, I, T>
+where
+    O: Observer<T, E>,
+    K: Kernel<I, T>,
+    E: 'static,
+{
+    #[inline]
+    fn next(&mut self, item: I) {
+        let Some(down) = &mut self.down else { return };
+        match catch(K::NAME, || self.kernel.next(item)) {
+            Ok(Emit::Item(out)) => down.next(out),
+            Ok(Emit::Skip) => {}
+            Ok(Emit::Last(out)) => {
+                down.next(out);
+                self.end(None);
+            }
+            Ok(Emit::End) => self.end(None),
+            Ok(Emit::Fail(failure)) => self.end(Some(failure)),
+            Err(panic) => self.end(Some(panic.into())),
+        }
+    }
+
+    fn error(mut self, error: E) {
+        // The source's error is the one that is passed on.
+        if let Err(failure) = self.end_kernel() {
+            unhandled(&failure);
+        }
+        if let Some(down) = self.down {
+            down.error(error);
+        }
+    }
+
+    fn complete(mut self) {
+        let Some(down) = &mut self.down else { return };
+        match catch(K::NAME, || self.kernel.finish()) {
+            Ok(Some(last)) => {
+                down.next(last);
+                self.end(None);
+            }
+            Ok(None) => self.end(None),
+            Err(panic) => self.end(Some(panic.into())),
+        }
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.down.as_ref().is_none_or(Observer::is_closed)
+    }
+}

@@ -1,0 +1,175 @@
+//! Sources.
+
+pub mod defer;
+pub mod emitter;
+pub mod from_iter;
+pub mod from_stream;
+pub mod ticks;
+pub mod trivial;
+
+use std::{convert::Infallible, future::Future, time::Duration};
+
+use futures::Stream;
+use rxrust::{
+    context::{Context, Scope},
+    observable::Observable,
+};
+
+use super::{
+    combine::merge::MergeAll,
+    share::{BehaviorSubject, Subject, subject::Hosts},
+};
+use defer::Defer;
+use emitter::{Create, Emitter};
+use from_iter::FromIter;
+use from_stream::{FromStream, FromStreamResult};
+use ticks::{MissedTicks, Ticks};
+use trivial::{Empty, Never, Throw};
+
+/// Sources: `Local::from_iter(..)` for one thread, `Shared::from_iter(..)` for many.
+pub trait CreateOps: Context<Inner = ()> {
+    /// The items of an iterator, at the subscription, on the subscribing thread (ReactiveX `from`). It is asked for
+    /// the next item only when the chain has handled the one before, and for no more once nobody listens.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter(1..).take(2).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2]);
+    /// ```
+    fn from_iter<I: IntoIterator>(iter: I) -> Self::With<FromIter<I>> {
+        Self::lift(FromIter(iter))
+    }
+
+    /// One item (ReactiveX `just`).
+    fn of<T>(item: T) -> Self::With<FromIter<Option<T>>> {
+        Self::lift(FromIter(Some(item)))
+    }
+
+    /// Completes at once.
+    fn empty<T>() -> Self::With<Empty<T>> {
+        Self::lift(Empty::default())
+    }
+
+    /// Emits nothing and never ends.
+    fn never<T>() -> Self::With<Never<T>> {
+        Self::lift(Never::default())
+    }
+
+    /// Fails at once (ReactiveX `throw`).
+    fn throw_err<T, E>(error: E) -> Self::With<Throw<T, E>> {
+        Self::lift(Throw::new(error))
+    }
+
+    /// Makes the source when somebody subscribes (ReactiveX `defer`). A panic in `f` goes where
+    /// [`StreamError::Panic`](crate::StreamError::Panic) goes.
+    fn defer<F, S, T, E>(f: F) -> Self::With<Defer<F, S, T, E>>
+    where
+        F: FnOnce() -> Self::With<S>,
+        Self::With<S>: super::Events<T, E>,
+    {
+        Self::lift(Defer::new(f))
+    }
+
+    /// A source by hand: `f` gets an [`Emitter`], now or to keep; what it returns is told of the unsubscription
+    /// (ReactiveX `create`).
+    ///
+    /// [`Emitter::next`] says when nobody listens any more, so that a loop ends.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::create(|mut emitter: LocalEmitter<u32, ()>| {
+    ///     let mut n = 0;
+    ///     while emitter.next(n).is_ok() {
+    ///         n += 1;
+    ///     }
+    /// })
+    /// .take(3)
+    /// .on_error_return(|()| 0)
+    /// .subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [0, 1, 2]);
+    /// ```
+    fn create<T, E, F, U>(f: F) -> Self::With<Create<F, T, E>>
+    where
+        Self::Scope: Hosts<T, E>,
+        F: FnOnce(Emitter<<Self::Scope as Hosts<T, E>>::Observer, T, E>) -> U,
+    {
+        Self::lift(Create::new(f))
+    }
+
+    /// `()` once, after `delay` (ReactiveX `timer`).
+    fn timer(delay: Duration) -> Self::With<Ticks<()>> {
+        Self::lift(Ticks::once(delay))
+    }
+
+    /// 0, 1, 2 … every `period` (ReactiveX `interval`), on a grid that starts with the subscription: late ticks do
+    /// not move it. Ticks that were missed are skipped; see [`interval_with`](Self::interval_with).
+    fn interval(period: Duration) -> Self::With<Ticks<u64>> {
+        Self::interval_with(period, MissedTicks::Skip)
+    }
+
+    /// [`interval`](Self::interval) with a named policy for missed ticks.
+    fn interval_with(period: Duration, missed: MissedTicks) -> Self::With<Ticks<u64>> {
+        Self::lift(Ticks::every(period, missed))
+    }
+
+    /// The items of a [`Stream`], polled by one task of the scheduler. It is polled for the next item only when the
+    /// chain has handled the one before; after 64 items in a row other tasks run first; unsubscribing drops it at
+    /// once.
+    fn from_stream<St: Stream>(stream: St) -> Self::With<FromStream<St>> {
+        Self::lift(FromStream(stream))
+    }
+
+    /// [`from_stream`](Self::from_stream) of results: the first `Err` is the stream's error.
+    fn from_stream_result<St, T, E>(stream: St) -> Self::With<FromStreamResult<St>>
+    where
+        St: Stream<Item = Result<T, E>>,
+    {
+        Self::lift(FromStreamResult(stream))
+    }
+
+    /// The value of a future.
+    fn from_future<F: Future>(future: F) -> Self::With<FromStream<futures::stream::Once<F>>> {
+        Self::from_stream(futures::stream::once(future))
+    }
+
+    /// A [`Subject`].
+    fn subject<T, E>() -> Self::With<Subject<T, E, Self::Scope>>
+    where
+        T: Clone + 'static,
+        E: Clone + 'static,
+        Self::Scope: Hosts<T, E>,
+    {
+        Self::lift(Subject::new())
+    }
+
+    /// A [`BehaviorSubject`] with an initial value.
+    fn behavior_subject<T, E>(initial: T) -> Self::With<BehaviorSubject<T, E, Self::Scope>>
+    where
+        T: Clone + 'static,
+        E: Clone + 'static,
+        Self::Scope: Hosts<T, E>,
+    {
+        Self::lift(BehaviorSubject::new(initial))
+    }
+
+    /// All of many sources of one type, as they come (ReactiveX `merge`); for sources of different types use
+    /// [`merge`](super::combine::CombineOps::merge), or box them.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::merge_all([Local::of(1), Local::of(2), Local::of(3)]).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 3]);
+    /// ```
+    fn merge_all<I, S, T, E>(sources: I) -> Self::With<MergeAll<S, T, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+    {
+        Self::lift(MergeAll::new(sources.into_iter().map(Context::into_inner).collect()))
+    }
+}
+
+impl<C: Context<Inner = ()>> CreateOps for C {}

@@ -1,0 +1,237 @@
+//! Operators for stream errors: those that end a stream.
+//!
+//! What is wrong with one event is not such an error; see [`validate`](super::validate).
+
+pub mod catch_error;
+pub mod on_error_return;
+pub mod on_error_route;
+pub mod retry_with;
+pub mod stream_error;
+
+use std::convert::Infallible;
+
+use rxrust::{
+    observable::Observable,
+    observer::Observer,
+    ops::{finalize::Finalize, map_err::MapErr},
+};
+
+use super::Events;
+use crate::error::StreamError;
+use catch_error::CatchError;
+use on_error_return::OnErrorReturn;
+use on_error_route::OnErrorRoute;
+use retry_with::{Retry, RetryWith};
+use stream_error::IntoStreamError;
+
+/// Operators for stream errors.
+pub trait ErrorOps: Observable + 'static {
+    /// Continues with `f(error)` when the source fails (ReactiveX `catch`, RxJava `onErrorResumeNext`).
+    ///
+    /// ```text
+    /// --1--2-#
+    ///   catch_error(-> a--b|)
+    /// --1--2-a--b|
+    /// ```
+    /// A panic in `f` goes where [`StreamError::Panic`] goes.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::throw_err("down").map(|()| 0).catch_error(|_| Local::from_iter([7, 8])).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [7, 8]);
+    /// ```
+    fn catch_error<F, B, T, E2>(
+        self,
+        f: F,
+    ) -> Self::With<CatchError<Self::Inner, F, B, T, Self::Err, E2>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        F: FnOnce(Self::Err) -> B,
+        B: Events<T, E2>,
+    {
+        self.transform(|source| CatchError::new(source, f))
+    }
+
+    /// Sends the error to `errors` and completes: the output cannot fail any more.
+    ///
+    /// `errors` gets the error as an item; it is completed when the source ends without one.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut log = vec![];
+    /// Local::throw_err("down")
+    ///     .map(|()| 0)
+    ///     .on_error_route(observer(|e| log.push(e)))
+    ///     .subscribe(|_| {});
+    /// assert_eq!(log, ["down"]);
+    /// ```
+    fn on_error_route<D, T>(self, errors: D) -> Self::With<OnErrorRoute<Self::Inner, D, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        D: Observer<Self::Err, Infallible>,
+    {
+        self.transform(|source| OnErrorRoute::new(source, errors))
+    }
+
+    /// Emits `f(error)` and completes when the source fails (RxJava `onErrorReturn`).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::throw_err("down").map(|()| 0).on_error_return(|_| -1).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [-1]);
+    /// ```
+    fn on_error_return<F, T>(self, f: F) -> Self::With<OnErrorReturn<Self::Inner, F, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        F: FnOnce(Self::Err) -> T,
+    {
+        self.transform(|source| OnErrorReturn::new(source, f))
+    }
+
+    /// Subscribes again when the source fails, as `policy` says; the last error is passed on (ReactiveX `retry`).
+    ///
+    /// ```text
+    /// source: --1-#      --1-2-|
+    ///   retry_with(fixed(3))
+    /// --1-------1-2-|
+    /// ```
+    /// Items of a failed attempt have been sent already. At most one subscription to the source at a time; a loop, not
+    /// a recursion; unsubscribing while it waits stops it. Without a delay it needs no runtime.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::Cell, rc::Rc};
+    /// let attempts = Rc::new(Cell::new(0));
+    /// let counter = attempts.clone();
+    /// let flaky = Local::defer(move || {
+    ///     counter.set(counter.get() + 1);
+    ///     Local::throw_err("down").map(|()| 0)
+    /// });
+    /// flaky.retry_with(Retry::times(2)).on_error_return(|_| -1).subscribe(|v| assert_eq!(v, -1));
+    /// assert_eq!(attempts.get(), 3);
+    /// ```
+    fn retry_with<T>(self, policy: Retry<Self::Err>) -> Self::With<RetryWith<Self::Inner, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Inner: Clone,
+    {
+        self.transform(|source| RetryWith::new(source, policy))
+    }
+
+    /// The same stream with [`StreamError`] as its error: a source's own error becomes [`StreamError::Source`], and
+    /// from here on panics of closures and full buffers are errors of the stream that can be routed.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut log = vec![];
+    /// Local::from_iter([2, 1, 0])
+    ///     .stream_error()
+    ///     .map(|v| 2 / v)
+    ///     .on_error_route(observer(|e: StreamError| log.push(e.to_string())))
+    ///     .subscribe(|_| {});
+    /// assert_eq!(log, ["panic in `map`: attempt to divide by zero"]);
+    /// ```
+    fn stream_error<T>(self) -> Self::With<IntoStreamError<Self::Inner, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Err: stream_error::ToStreamError,
+    {
+        self.transform(IntoStreamError::new)
+    }
+
+    /// The error through `f` (rxRust's own).
+    fn map_err<F, E2>(self, f: F) -> Self::With<MapErr<Self::Inner, F>>
+    where
+        F: FnOnce(Self::Err) -> E2,
+    {
+        Observable::map_err(self, f)
+    }
+
+    /// Calls `f` once when the stream ends in whatever way, or is unsubscribed (rxRust's own).
+    fn finalize<F: FnOnce()>(self, f: F) -> Self::With<Finalize<Self::Inner, F>> {
+        Observable::finalize(self, f)
+    }
+}
+
+impl<S: Observable + 'static> ErrorOps for S {}
+
+/// An operator that only handles the end of a stream: its struct and observer.
+macro_rules! at_the_end {
+    (
+        $(#[$doc:meta])* $name:ident<$($param:ident),*> { $($field:ident: $ty:ty),* }
+        out $out:ty, where [$($bound:tt)*],
+        error |$down:ident, $error:ident $(, $($use:ident),*)?| $on_error:expr,
+        complete |$down2:ident $(, $($use2:ident),*)?| $on_complete:expr
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name<S, $($param,)* T, E> {
+            source: S,
+            $($field: $ty,)*
+            types: std::marker::PhantomData<fn() -> (T, E)>,
+        }
+
+        impl<S, $($param,)* T, E> $name<S, $($param,)* T, E> {
+            pub(super) fn new(source: S, $($field: $ty),*) -> Self {
+                Self { source, $($field,)* types: std::marker::PhantomData }
+            }
+        }
+
+        impl<S, $($param,)* T, E> rxrust::observable::ObservableType for $name<S, $($param,)* T, E> {
+            type Item<'a> = T where Self: 'a;
+            type Err = $out;
+        }
+
+        impl<S, $($param,)* T, E, C> rxrust::observable::CoreObservable<C> for $name<S, $($param,)* T, E>
+        where
+            C: rxrust::context::Context,
+            S: rxrust::observable::CoreObservable<C::With<EndObserver<C::Inner, $($param,)* T, E>>>,
+        {
+            type Unsub = S::Unsub;
+
+            fn subscribe(self, context: C) -> S::Unsub {
+                let Self { source, $($field,)* types } = self;
+                source.subscribe(context.transform(|down| EndObserver { down, $($field,)* types }))
+            }
+        }
+
+        /// Its observer.
+        #[derive(Clone)]
+        pub struct EndObserver<O, $($param,)* T, E> {
+            down: O,
+            $($field: $ty,)*
+            types: std::marker::PhantomData<fn() -> (T, E)>,
+        }
+
+        impl<O, $($param,)* T, E> rxrust::observer::Observer<T, E> for EndObserver<O, $($param,)* T, E>
+        where
+            O: rxrust::observer::Observer<T, $out>,
+            $($bound)*
+        {
+            #[inline]
+            fn next(&mut self, item: T) {
+                self.down.next(item);
+            }
+
+            #[allow(unused_mut)]
+            fn error(self, $error: E) {
+                let Self { mut $down, $($(mut $use),*,)? .. } = self;
+                $on_error
+            }
+
+            #[allow(unused_mut)]
+            fn complete(self) {
+                let Self { $down2, $($(mut $use2),*,)? .. } = self;
+                $on_complete
+            }
+
+            #[inline]
+            fn is_closed(&self) -> bool {
+                self.down.is_closed()
+            }
+        }
+    };
+}
+use at_the_end;

@@ -1,0 +1,352 @@
+use std::{marker::PhantomData, sync::Arc, time::Duration};
+
+use rxrust::{
+    context::Context,
+    observable::{CoreObservable, ObservableType},
+    observer::Observer,
+    scheduler::{Scheduler, SleepProvider},
+    subscription::{IntoBoxedSubscription, Subscription},
+};
+
+use crate::{
+    error::{PanicError, StreamError, catch},
+    gate::{Down, Flow, Gate, GateOf, Machine, Signal, Step, SubOf, attach},
+    time::{Clock, Tick, Timer, TimerTask, deadline},
+};
+
+/// When and how often [`retry_with`](super::ErrorOps::retry_with) subscribes again.
+///
+/// ```
+/// use rxevents::prelude::*;
+/// use std::time::Duration;
+///
+/// let policy: Retry<String> = Retry::times(5)
+///     .exponential(Duration::from_millis(100), Duration::from_secs(10))
+///     .when(|error| error != "no such table");
+/// assert_eq!(policy.delay(1), Duration::from_millis(100));
+/// assert_eq!(policy.delay(3), Duration::from_millis(400));
+/// assert_eq!(policy.delay(60), Duration::from_secs(10));
+/// ```
+pub struct Retry<E> {
+    retries: u64,
+    first: Duration,
+    factor: u32,
+    cap: Duration,
+    worth: Option<Worth<E>>,
+}
+
+type Worth<E> = Arc<dyn Fn(&E) -> bool + Send + Sync>;
+
+impl<E> Clone for Retry<E> {
+    fn clone(&self) -> Self {
+        Self { worth: self.worth.clone(), ..*self }
+    }
+}
+
+impl<E> Retry<E> {
+    /// At most `retries` times after the first attempt, at once.
+    pub fn times(retries: u64) -> Self {
+        Self { retries, first: Duration::ZERO, factor: 1, cap: Duration::ZERO, worth: None }
+    }
+
+    /// For ever, at once; best with a delay.
+    pub fn forever() -> Self {
+        Self::times(u64::MAX)
+    }
+
+    /// Waits `delay` before each retry.
+    pub fn fixed(mut self, delay: Duration) -> Self {
+        (self.first, self.factor, self.cap) = (delay, 1, delay);
+        self
+    }
+
+    /// Waits `first` before the first retry, twice as long before each further one, at most `cap`.
+    pub fn exponential(mut self, first: Duration, cap: Duration) -> Self {
+        (self.first, self.factor, self.cap) = (first, 2, cap);
+        self
+    }
+
+    /// Retries only errors for which `worth` is true; others are passed on at once.
+    pub fn when(mut self, worth: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
+        self.worth = Some(Arc::new(worth));
+        self
+    }
+
+    /// How long it waits before the `retry`-th retry (from 1).
+    pub fn delay(&self, retry: u64) -> Duration {
+        let steps = u32::try_from(retry.saturating_sub(1)).unwrap_or(u32::MAX);
+        let factor = self.factor.checked_pow(steps).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.cap)
+    }
+}
+
+/// See [`retry_with`](super::ErrorOps::retry_with).
+pub struct RetryWith<S, T, E> {
+    source: S,
+    policy: Retry<E>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<S, T, E> RetryWith<S, T, E> {
+    pub(super) fn new(source: S, policy: Retry<E>) -> Self {
+        Self { source, policy, types: PhantomData }
+    }
+}
+
+impl<S: Clone, T, E> Clone for RetryWith<S, T, E> {
+    fn clone(&self) -> Self {
+        Self::new(self.source.clone(), self.policy.clone())
+    }
+}
+
+impl<S, T, E> ObservableType for RetryWith<S, T, E> {
+    type Item<'a>
+        = T
+    where
+        Self: 'a;
+    type Err = E;
+}
+
+type MachineOf<C, S, T, E> = Retrying<<C as Context>::Inner, S, T, E>;
+type RetryGate<C, S, T, E> = GateOf<C, MachineOf<C, S, T, E>>;
+type TickOf<C, S, T, E> = RetryTick<RetryGate<C, S, T, E>, <C as Context>::Scheduler>;
+
+impl<S, T, E, C, U> CoreObservable<C> for RetryWith<S, T, E>
+where
+    C: Context,
+    C::Scope: Flow,
+    C::Inner: Observer<T, E>,
+    C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<TickOf<C, S, T, E>, C::Scheduler>>,
+    E: 'static,
+    S: Clone
+        + CoreObservable<
+            C::With<AttemptObserver<RetryGate<C, S, T, E>, MachineOf<C, S, T, E>, C::Scheduler>>,
+            Unsub = U,
+        >,
+    U: Subscription + IntoBoxedSubscription<SubOf<C>>,
+{
+    type Unsub = RetryGate<C, S, T, E>;
+
+    fn subscribe(self, context: C) -> Self::Unsub {
+        let (down, scheduler) = context.into_parts();
+        let gate = RetryGate::<C, S, T, E>::new(Retrying {
+            down: Down::new(down),
+            source: self.source,
+            policy: self.policy,
+            attempt: 0,
+            subscribing: true,
+            due: false,
+            timer: None,
+            types: PhantomData,
+        });
+        fn perform<C, S, T, E, U>(gate: &RetryGate<C, S, T, E>, scheduler: &C::Scheduler, first: Act<S>)
+        where
+            C: Context,
+            C::Scope: Flow,
+            C::Inner: Observer<T, E>,
+            C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<TickOf<C, S, T, E>, C::Scheduler>>,
+            E: 'static,
+            S: Clone
+                + CoreObservable<
+                    C::With<AttemptObserver<RetryGate<C, S, T, E>, MachineOf<C, S, T, E>, C::Scheduler>>,
+                    Unsub = U,
+                >,
+            U: Subscription + IntoBoxedSubscription<SubOf<C>>,
+        {
+            let mut next = Some(first);
+            // A loop: a source that fails as soon as it is subscribed must not grow the stack.
+            while let Some(act) = next.take() {
+                match act {
+                    Act::Subscribe(source, attempt) => {
+                        let observer = AttemptObserver {
+                            gate: gate.clone(),
+                            scheduler: scheduler.clone(),
+                            perform: perform::<C, S, T, E, U>,
+                            attempt,
+                        };
+                        attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
+                        gate.send(Attempt::Subscribed, |act| next = Some(act));
+                    }
+                    Act::Wait(delay) => {
+                        let timer = Timer::default();
+                        let starter = timer.starter();
+                        timer.arm(deadline(scheduler.now(), delay));
+                        let target = RetryTick {
+                            gate: gate.clone(),
+                            scheduler: scheduler.clone(),
+                            tick: |gate, scheduler| {
+                                gate.send(Attempt::Due, |act| {
+                                    perform::<C, S, T, E, U>(gate, scheduler, act);
+                                });
+                            },
+                        };
+                        let started = starter.start(target, scheduler.clone());
+                        gate.send(Attempt::Waiting(timer, started), |act| next = Some(act));
+                    }
+                }
+            }
+        }
+        let first = |act| perform::<C, S, T, E, U>(&gate, &scheduler, act);
+        gate.send(Attempt::Subscribed, first);
+        gate
+    }
+}
+
+/// What a `retry_with` does with its gate free.
+pub enum Act<S> {
+    /// Subscribe to the source; the number of the attempt.
+    Subscribe(S, u64),
+    /// Start a timer.
+    Wait(Duration),
+}
+
+/// The inputs of a `retry_with`; attempts are numbered.
+#[derive(Debug)]
+pub enum Attempt<T, E> {
+    /// From an attempt.
+    Source(u64, Signal<T, E>),
+    /// The thread that subscribed is free.
+    Subscribed,
+    /// The timer of a delay, and whether it runs.
+    Waiting(Timer, Result<(), PanicError>),
+    /// The delay is over.
+    Due,
+}
+
+/// The observer of one attempt.
+pub struct AttemptObserver<G, M: Machine, Sch> {
+    gate: G,
+    scheduler: Sch,
+    perform: crate::gate::Perform<G, M, Sch>,
+    attempt: u64,
+}
+
+impl<G, M: Machine, Sch> AttemptObserver<G, M, Sch> {
+    #[inline]
+    fn send<T, E>(&self, signal: Signal<T, E>)
+    where
+        G: Gate<M>,
+        M: Machine<In = Attempt<T, E>>,
+    {
+        let Self { gate, scheduler, perform, attempt } = self;
+        gate.send(Attempt::Source(*attempt, signal), |act| perform(gate, scheduler, act));
+    }
+}
+
+impl<G, M, Sch, T, E> Observer<T, E> for AttemptObserver<G, M, Sch>
+where
+    G: Gate<M>,
+    M: Machine<In = Attempt<T, E>>,
+{
+    #[inline]
+    fn next(&mut self, item: T) {
+        self.send(Signal::Next(item));
+    }
+
+    fn error(self, error: E) {
+        self.send(Signal::Error(error));
+    }
+
+    fn complete(self) {
+        self.send(Signal::Complete);
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.gate.closed()
+    }
+}
+
+/// A retry's gate as the target of its timer.
+pub struct RetryTick<G, Sch> {
+    gate: G,
+    scheduler: Sch,
+    tick: fn(&G, &Sch),
+}
+
+impl<G: Subscription, Sch> Tick for RetryTick<G, Sch> {
+    fn tick(&self) -> bool {
+        (self.tick)(&self.gate, &self.scheduler);
+        false
+    }
+}
+
+/// The state of a `retry_with`.
+pub struct Retrying<O, S, T, E> {
+    down: Down<O>,
+    source: S,
+    policy: Retry<E>,
+    /// The number of the attempt that counts; 0 before the first.
+    attempt: u64,
+    /// Somebody is subscribing: the next attempt waits for that.
+    subscribing: bool,
+    /// An attempt is due.
+    due: bool,
+    timer: Option<Timer>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
+    fn subscribe(&mut self) -> Step<Act<S>> {
+        if self.subscribing {
+            self.due = true;
+            return Step::Continue;
+        }
+        self.due = false;
+        self.subscribing = true;
+        self.attempt += 1;
+        Step::Act(Act::Subscribe(self.source.clone(), self.attempt))
+    }
+}
+
+impl<O, S, T, E> Machine for Retrying<O, S, T, E>
+where
+    O: Observer<T, E>,
+    S: Clone,
+    E: 'static,
+{
+    type In = Attempt<T, E>;
+    type Act = Act<S>;
+
+    #[inline]
+    fn on(&mut self, input: Self::In) -> Step<Act<S>> {
+        match input {
+            Attempt::Source(attempt, signal) if attempt == self.attempt => match signal {
+                Signal::Next(item) => self.down.next(item),
+                Signal::Complete => self.down.complete(),
+                Signal::Error(error) => {
+                    let worth = match &self.policy.worth {
+                        None => Ok(true),
+                        Some(worth) => catch("retry_with", || worth(&error)),
+                    };
+                    match worth {
+                        Ok(true) if self.attempt <= self.policy.retries => {
+                            let delay = self.policy.delay(self.attempt);
+                            if delay.is_zero() { self.subscribe() } else { Step::Act(Act::Wait(delay)) }
+                        }
+                        Ok(_) => self.down.error(error),
+                        Err(panic) => self.down.fail(panic),
+                    }
+                }
+            },
+            Attempt::Source(..) => Step::Continue,
+            Attempt::Subscribed => {
+                self.subscribing = false;
+                if self.due || self.attempt == 0 { self.subscribe() } else { Step::Continue }
+            }
+            Attempt::Waiting(timer, Ok(())) => {
+                self.timer = Some(timer);
+                Step::Continue
+            }
+            Attempt::Waiting(_, Err(panic)) => self.down.fail(StreamError::from(panic)),
+            Attempt::Due => {
+                self.timer = None;
+                self.subscribe()
+            }
+        }
+    }
+
+    fn on_panic(&mut self, panic: PanicError) {
+        let _: Step<Act<S>> = self.down.fail(panic);
+    }
+}

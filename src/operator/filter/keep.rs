@@ -1,0 +1,14 @@
+use crate::operator::apply::{Emit, Kernel};
+
+/// See [`filter`](super::FilterOps::filter).
+#[derive(Clone)]
+pub struct Filter<F>(pub(super) F);
+
+impl<F: FnMut(&I) -> bool, I> Kernel<I, I> for Filter<F> {
+    const NAME: &'static str = "filter";
+
+    #[inline]
+    fn next(&mut self, item: I) -> Emit<I> {
+        if (self.0)(&item) { Emit::Item(item) } else { Emit::Skip }
+    }
+}

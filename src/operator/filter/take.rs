@@ -1,0 +1,23 @@
+use crate::operator::apply::{Emit, Kernel};
+
+/// See [`take`](super::FilterOps::take).
+#[derive(Clone)]
+pub struct Take {
+    pub(super) left: usize,
+}
+
+impl<I> Kernel<I, I> for Take {
+    const NAME: &'static str = "take";
+
+    #[inline]
+    fn next(&mut self, item: I) -> Emit<I> {
+        match self.left {
+            0 => Emit::End,
+            1 => Emit::Last(item),
+            left => {
+                self.left = left - 1;
+                Emit::Item(item)
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+use std::{convert::Infallible, marker::PhantomData};
+
+use rxrust::observer::Observer;
+
+use crate::{
+    error::PanicError,
+    gate::{Down, Either, Machine, Signal, Step},
+    operator::combine::two_sources,
+};
+
+two_sources! {
+    /// See [`take_until`](super::FilterOps::take_until).
+    TakeUntil<T, U> {}
+    left T, right U, item T,
+    machine TakingUntil<C::Inner, T, U, E> = |down| TakingUntil { down: Down::new(down), types: PhantomData },
+    order right then left
+}
+
+/// The state of a `take_until`.
+pub struct TakingUntil<O, T, U, E> {
+    down: Down<O>,
+    types: PhantomData<fn() -> (T, U, E)>,
+}
+
+impl<O: Observer<T, E>, T, U, E: 'static> Machine for TakingUntil<O, T, U, E> {
+    type In = Either<T, U, E>;
+    type Act = Infallible;
+
+    #[inline]
+    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+        match input {
+            Either::Left(Signal::Next(item)) => self.down.next(item),
+            Either::Right(Signal::Complete) => Step::Continue,
+            Either::Left(Signal::Complete) | Either::Right(Signal::Next(_)) => self.down.complete(),
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => self.down.error(error),
+        }
+    }
+
+    fn on_panic(&mut self, panic: PanicError) {
+        let _: Step<Infallible> = self.down.fail(panic);
+    }
+}

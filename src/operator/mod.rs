@@ -1,0 +1,34 @@
+//! The operators, one family a folder, one operator a file.
+//!
+//! Each family has an extension trait; `use rxevents::prelude::*` brings them all. An operator of your own with one
+//! input and no clock is a [`Kernel`](apply::Kernel); one with several inputs, a thread or a timer is a
+//! [`Machine`](crate::gate::Machine) in a [`Gate`](crate::gate::Gate).
+
+pub mod apply;
+pub mod combine;
+pub mod create;
+pub mod error;
+pub mod filter;
+pub mod rate;
+pub mod share;
+pub mod subscribe;
+pub mod time;
+pub mod timed;
+pub mod transform;
+pub mod validate;
+pub mod window;
+
+use rxrust::observable::Observable;
+
+/// Any observable of owned items `T` with stream error `E`: what a function that builds a pipeline takes and gives.
+///
+/// ```
+/// use rxevents::prelude::*;
+///
+/// fn doubled<E>(numbers: impl Events<i64, E>) -> impl Events<i64, E> {
+///     numbers.map(|n| n * 2)
+/// }
+/// ```
+pub trait Events<T, E>: Observable<Err = E> + for<'a> Observable<Item<'a> = T> + 'static {}
+
+impl<S, T, E> Events<T, E> for S where S: Observable<Err = E> + for<'a> Observable<Item<'a> = T> + 'static {}

@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use crate::{
+    operator::apply::{Emit, Kernel},
+    time::{Clock, deadline},
+};
+
+/// See [`throttle_first`](super::RateOps::throttle_first).
+#[derive(Clone)]
+pub struct ThrottleFirst<S> {
+    clock: S,
+    window: Duration,
+    open_at: Duration,
+}
+
+impl<S> ThrottleFirst<S> {
+    pub(super) fn new(clock: S, window: Duration) -> Self {
+        Self { clock, window, open_at: Duration::ZERO }
+    }
+}
+
+impl<S: Clock, I> Kernel<I, I> for ThrottleFirst<S> {
+    const NAME: &'static str = "throttle_first";
+
+    #[inline]
+    fn next(&mut self, item: I) -> Emit<I> {
+        let now = self.clock.now();
+        if now < self.open_at {
+            return Emit::Skip;
+        }
+        self.open_at = deadline(now, self.window);
+        Emit::Item(item)
+    }
+}
+
+/// A point in time that items carry, and how it is moved by a window of type `W`.
+pub trait EventTime<W>: PartialOrd {
+    /// `self + window`, where that can be represented.
+    fn after(&self, window: &W) -> Option<Self>
+    where
+        Self: Sized;
+}
+
+impl EventTime<i64> for i64 {
+    fn after(&self, window: &i64) -> Option<Self> {
+        self.checked_add(*window)
+    }
+}
+
+impl EventTime<u64> for u64 {
+    fn after(&self, window: &u64) -> Option<Self> {
+        self.checked_add(*window)
+    }
+}
+
+impl EventTime<Duration> for Duration {
+    fn after(&self, window: &Duration) -> Option<Self> {
+        self.checked_add(*window)
+    }
+}
+
+impl<Tz: chrono::TimeZone> EventTime<chrono::TimeDelta> for chrono::DateTime<Tz> {
+    fn after(&self, window: &chrono::TimeDelta) -> Option<Self> {
+        self.clone().checked_add_signed(*window)
+    }
+}
+
+impl EventTime<chrono::TimeDelta> for chrono::NaiveDateTime {
+    fn after(&self, window: &chrono::TimeDelta) -> Option<Self> {
+        self.checked_add_signed(*window)
+    }
+}
+
+/// See [`throttle_first_by`](super::RateOps::throttle_first_by).
+#[derive(Clone)]
+pub struct ThrottleFirstBy<F, W, Time> {
+    time: F,
+    window: W,
+    state: State<Time>,
+}
+
+#[derive(Clone)]
+enum State<Time> {
+    Start,
+    OpenAt(Time),
+    Never,
+}
+
+impl<F, W, Time> ThrottleFirstBy<F, W, Time> {
+    pub(super) fn new(window: W, time: F) -> Self {
+        Self { time, window, state: State::Start }
+    }
+}
+
+impl<F: FnMut(&I) -> Time, W, Time: EventTime<W>, I> Kernel<I, I> for ThrottleFirstBy<F, W, Time> {
+    const NAME: &'static str = "throttle_first_by";
+
+    #[inline]
+    fn next(&mut self, item: I) -> Emit<I> {
+        let at = (self.time)(&item);
+        let pass = match &self.state {
+            State::Start => true,
+            State::OpenAt(open) => at >= *open,
+            State::Never => false,
+        };
+        if !pass {
+            return Emit::Skip;
+        }
+        self.state = at.after(&self.window).map_or(State::Never, State::OpenAt);
+        Emit::Item(item)
+    }
+}

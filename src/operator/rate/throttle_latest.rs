@@ -1,0 +1,65 @@
+use std::time::Duration;
+
+use crate::{
+    operator::{
+        apply::Emit,
+        timed::{Time, TimedKernel},
+    },
+    time::{Clock, deadline},
+};
+
+/// See [`throttle_latest`](super::RateOps::throttle_latest).
+#[derive(Clone)]
+pub struct ThrottleLatest<I> {
+    window: Duration,
+    open: bool,
+    waiting: Option<I>,
+}
+
+impl<I> ThrottleLatest<I> {
+    pub(super) fn new(window: Duration) -> Self {
+        Self { window, open: true, waiting: None }
+    }
+
+    fn close<S: Clock>(&mut self, time: &Time<S>) {
+        self.open = false;
+        time.arm(deadline(time.now(), self.window));
+    }
+}
+
+impl<I> TimedKernel<I, I> for ThrottleLatest<I> {
+    const NAME: &'static str = "throttle_latest";
+
+    #[inline]
+    fn next<S: Clock>(&mut self, item: I, time: &Time<S>) -> Emit<I> {
+        if self.open {
+            self.close(time);
+            Emit::Item(item)
+        } else {
+            self.waiting = Some(item);
+            Emit::Skip
+        }
+    }
+
+    fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<I> {
+        match self.waiting.take() {
+            Some(item) => {
+                self.close(time);
+                Emit::Item(item)
+            }
+            None => {
+                // A tick that follows the item of the same moment must not open the window that it has just begun.
+                self.open = !time.armed();
+                Emit::Skip
+            }
+        }
+    }
+
+    fn complete<S: Clock>(&mut self, _time: &Time<S>) -> Emit<I> {
+        self.waiting.take().map_or(Emit::End, Emit::Last)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_none()
+    }
+}

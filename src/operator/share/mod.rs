@@ -1,0 +1,67 @@
+//! Subjects: observers that are observables, for many subscribers.
+
+/// What all subjects are: observables, and observers.
+macro_rules! subject_impls {
+    ($name:ident, $latest:ty) => {
+        impl<T, E, Sc> rxrust::observable::ObservableType for $name<T, E, Sc>
+        where
+            T: Clone + 'static,
+            E: Clone + 'static,
+            Sc: $crate::operator::share::subject::Hosts<T, E>,
+        {
+            type Item<'a>
+                = T
+            where
+                Self: 'a;
+            type Err = E;
+        }
+
+        impl<T, E, Sc, C> rxrust::observable::CoreObservable<C> for $name<T, E, Sc>
+        where
+            T: Clone + 'static,
+            E: Clone + 'static,
+            Sc: $crate::operator::share::subject::Hosts<T, E>,
+            C: rxrust::context::Context<Scope = Sc>,
+            C::Inner: rxrust::observer::IntoBoxedObserver<Sc::Observer>,
+        {
+            type Unsub = $crate::operator::share::subject::SubjectSubscription<T, E, Sc, $latest>;
+
+            fn subscribe(self, context: C) -> Self::Unsub {
+                use rxrust::observer::IntoBoxedObserver;
+                self.0.subscribe(context.into_inner().into_boxed())
+            }
+        }
+
+        impl<T, E, Sc> rxrust::observer::Observer<T, E> for $name<T, E, Sc>
+        where
+            T: Clone + 'static,
+            E: Clone + 'static,
+            Sc: $crate::operator::share::subject::Hosts<T, E>,
+        {
+            #[inline]
+            fn next(&mut self, item: T) {
+                self.0.send($crate::gate::Signal::Next(item));
+            }
+
+            fn error(self, error: E) {
+                self.0.send($crate::gate::Signal::Error(error));
+            }
+
+            fn complete(self) {
+                self.0.send($crate::gate::Signal::Complete);
+            }
+
+            #[inline]
+            fn is_closed(&self) -> bool {
+                self.0.ended()
+            }
+        }
+    };
+}
+use subject_impls;
+
+pub mod behavior_subject;
+pub mod subject;
+
+pub use behavior_subject::BehaviorSubject;
+pub use subject::Subject;

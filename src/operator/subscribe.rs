@@ -1,0 +1,115 @@
+//! The end of a chain: an observer that listens, and the handle that stops it.
+
+use std::convert::Infallible;
+
+use rxrust::{
+    observable::{CoreObservable, Observable},
+    observer::Observer,
+    subscription::{Subscription, SubscriptionGuard},
+};
+
+use crate::error::{catch, unhandled};
+
+/// Subscribing.
+pub trait SubscribeOps: Observable + 'static {
+    /// Calls `next` for each item. Only a stream that cannot fail has this: handle the error first
+    /// (`on_error_route`, `on_error_return`, `catch_error`).
+    ///
+    /// Emits nothing; the returned subscription stops it. Dropping the subscription does *not* (as in ReactiveX); see
+    /// [`subscribe_guarded`](Self::subscribe_guarded). If `next` panics the subscription ends and the panic goes to
+    /// the [`on_unhandled`](crate::on_unhandled) hook; other subscribers and sources go on.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    ///
+    /// let mut sum = 0;
+    /// Local::from_iter(1..=4).subscribe(|v| sum += v);
+    /// assert_eq!(sum, 10);
+    /// ```
+    fn subscribe<F, T, U>(self, next: F) -> U
+    where
+        F: FnMut(T),
+        Self::Inner: CoreObservable<Self::With<NextObserver<F>>, Unsub = U>,
+        Self: for<'a> Observable<Item<'a> = T>,
+    {
+        let (source, context) = self.swap(NextObserver { next: Some(next) });
+        source.subscribe(context)
+    }
+
+    /// As [`subscribe`](Self::subscribe), but unsubscribes when the guard is dropped.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, convert::Infallible, rc::Rc};
+    ///
+    /// let mut clicks = Local::subject::<u32, Infallible>();
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let log = seen.clone();
+    /// let guard = clicks.clone().subscribe_guarded(move |v| log.borrow_mut().push(v));
+    /// clicks.next(1);
+    /// drop(guard);
+    /// clicks.next(2);
+    /// assert_eq!(*seen.borrow(), [1]);
+    /// ```
+    fn subscribe_guarded<F, T, U>(self, next: F) -> SubscriptionGuard<U>
+    where
+        F: FnMut(T),
+        U: Subscription,
+        Self::Inner: CoreObservable<Self::With<NextObserver<F>>, Unsub = U>,
+        Self: for<'a> Observable<Item<'a> = T>,
+    {
+        SubscriptionGuard::new(SubscribeOps::subscribe(self, next))
+    }
+
+    /// Subscribes an [`Observer`]: a subject, or one of your own.
+    fn subscribe_with<O, U>(self, observer: O) -> U
+    where
+        Self::Inner: CoreObservable<Self::With<O>, Unsub = U>,
+    {
+        let (source, context) = self.swap(observer);
+        source.subscribe(context)
+    }
+}
+
+impl<S: Observable + 'static> SubscribeOps for S {}
+
+/// Calls a closure for each item.
+#[derive(Clone)]
+pub struct NextObserver<F> {
+    next: Option<F>,
+}
+
+impl<F: FnMut(T), T> Observer<T, Infallible> for NextObserver<F> {
+    #[inline]
+    fn next(&mut self, item: T) {
+        let Some(next) = &mut self.next else { return };
+        if let Err(panic) = catch("subscribe", || next(item)) {
+            let next = self.next.take();
+            unhandled(&panic.into());
+            if let Err(panic) = catch("drop", || drop(next)) {
+                unhandled(&panic.into());
+            }
+        }
+    }
+
+    fn error(self, error: Infallible) {
+        match error {}
+    }
+
+    fn complete(self) {}
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.next.is_none()
+    }
+}
+
+/// An observer that calls `next` for each item, for operators that route items aside (`route_failures`,
+/// `on_error_route`). If `next` panics it is over, and the panic goes to the [`on_unhandled`](crate::on_unhandled)
+/// hook.
+pub fn observer<F, T>(next: F) -> NextObserver<F>
+where
+    F: FnMut(T),
+{
+    NextObserver { next: Some(next) }
+}

@@ -1,0 +1,74 @@
+use std::{collections::VecDeque, time::Duration};
+
+use crate::{
+    buffer::Buffer,
+    operator::{
+        apply::Emit,
+        timed::{Time, TimedKernel},
+    },
+    time::{Clock, deadline},
+};
+
+/// See [`delay`](super::TimeOps::delay).
+#[derive(Clone)]
+pub struct Delay<I> {
+    delay: Duration,
+    buffer: Buffer,
+    waiting: VecDeque<(Duration, I)>,
+    end: Option<Duration>,
+}
+
+impl<I> Delay<I> {
+    pub(super) fn new(delay: Duration, buffer: Buffer) -> Self {
+        Self { delay, buffer, waiting: VecDeque::new(), end: None }
+    }
+}
+
+impl<I> TimedKernel<I, I> for Delay<I> {
+    const NAME: &'static str = "delay";
+
+    #[inline]
+    fn next<S: Clock>(&mut self, item: I, time: &Time<S>) -> Emit<I> {
+        let due = deadline(time.now(), self.delay);
+        if self.waiting.is_empty() {
+            time.arm(due);
+        }
+        match self.buffer.push(&mut self.waiting, (due, item), "delay") {
+            Ok(()) => Emit::Skip,
+            Err(full) => Emit::Fail(full.into()),
+        }
+    }
+
+    fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<I> {
+        match (self.waiting.front(), self.end) {
+            (Some((due, _)), _) => {
+                let due = *due;
+                if due <= time.now() {
+                    self.waiting.pop_front().map_or(Emit::Skip, |(_, item)| Emit::Item(item))
+                } else {
+                    time.arm(due);
+                    Emit::Skip
+                }
+            }
+            (None, Some(end)) if end <= time.now() => Emit::End,
+            (None, Some(end)) => {
+                time.arm(end);
+                Emit::Skip
+            }
+            (None, None) => Emit::Skip,
+        }
+    }
+
+    fn complete<S: Clock>(&mut self, time: &Time<S>) -> Emit<I> {
+        let end = deadline(time.now(), self.delay);
+        self.end = Some(end);
+        if self.waiting.is_empty() {
+            time.arm(end);
+        }
+        Emit::Skip
+    }
+
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.end.is_none()
+    }
+}

@@ -1,0 +1,329 @@
+use std::{
+    collections::VecDeque,
+    future::Future,
+    marker::PhantomData,
+    mem,
+    pin::Pin,
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    task::{Context as TaskContext, Poll},
+};
+
+use rxrust::{
+    context::{Context, RcDeref, RcDerefMut},
+    observable::{CoreObservable, ObservableType},
+    observer::Observer,
+    scheduler::Scheduler,
+    subscription::{Subscription, TupleSubscription},
+};
+
+use crate::{
+    buffer::{Buffer, Overflow},
+    error::{OverflowError, catch, fail},
+    gate::Flow,
+    time::Cancel,
+};
+
+/// How many items the task delivers before it lets others run.
+const BUDGET: usize = 256;
+
+/// See [`observe_on`](super::TimeOps::observe_on).
+#[derive(Clone)]
+pub struct ObserveOn<S, Sch, I, E> {
+    source: S,
+    scheduler: Sch,
+    buffer: Buffer,
+    types: PhantomData<fn() -> (I, E)>,
+}
+
+impl<S, Sch, I, E> ObserveOn<S, Sch, I, E> {
+    pub(super) fn new(source: S, scheduler: Sch, buffer: Buffer) -> Self {
+        Self { source, scheduler, buffer, types: PhantomData }
+    }
+}
+
+impl<S, Sch, I, E> ObservableType for ObserveOn<S, Sch, I, E> {
+    type Item<'a>
+        = I
+    where
+        Self: 'a;
+    type Err = E;
+}
+
+impl<S, Sch, I, E, C, U> CoreObservable<C> for ObserveOn<S, Sch, I, E>
+where
+    C: Context,
+    C::Scope: Flow,
+    C::Inner: Observer<I, E>,
+    E: 'static,
+    Sch: Scheduler<HandOff<C::Inner, C::RcMut<Queue<C::Inner, I, E>>, I, E>>,
+    S: CoreObservable<C::With<HandIn<C::RcMut<Queue<C::Inner, I, E>>>>, Unsub = U>,
+    U: Subscription,
+{
+    type Unsub = TupleSubscription<U, Cancel>;
+
+    fn subscribe(self, context: C) -> Self::Unsub {
+        let Self { source, scheduler, buffer, .. } = self;
+        let (down, context_scheduler) = context.into_parts();
+        let queue =
+            C::RcMut::from(Queue { down: Some(down), items: VecDeque::new(), end: None, asleep: false });
+        let cancel = Cancel::default();
+        let blocks = buffer.overflow() == Overflow::Block && C::Scope::THREADS;
+        let room = blocks.then(Arc::<Room>::default);
+        let task = HandOff {
+            down: None,
+            queue: queue.clone(),
+            batch: VecDeque::new(),
+            cancel: cancel.clone(),
+            room: room.clone(),
+            types: PhantomData,
+        };
+        if let Err(panic) = catch("observe_on", || drop(scheduler.schedule(task, None))) {
+            cancel.cancel();
+            let down = queue.rc_deref_mut().down.take();
+            if let Some(down) = down {
+                fail(down, panic);
+            }
+        }
+        let hand_in = HandIn { queue, buffer, cancel: cancel.clone(), room };
+        let upstream = source.subscribe(C::With::from_parts(hand_in, context_scheduler));
+        TupleSubscription::new(upstream, cancel)
+    }
+}
+
+/// What lies between the producing and the consuming side.
+pub struct Queue<O, I, E> {
+    /// Until the task has taken it.
+    down: Option<O>,
+    items: VecDeque<I>,
+    end: Option<End<E>>,
+    /// The task waits to be woken.
+    asleep: bool,
+}
+
+enum End<E> {
+    Complete,
+    Error(E),
+    Overflow(OverflowError),
+    /// The source has dropped its observer.
+    Gone,
+}
+
+/// Where a producing thread waits for room.
+#[derive(Default)]
+struct Room {
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Room {
+    fn wait_while(&self, full: impl Fn() -> bool) {
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        while full() {
+            guard = self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn notify(&self) {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+}
+
+/// Waits in the way that the calling thread allows; `false` where it must not wait.
+#[cfg(not(target_arch = "wasm32"))]
+fn may_wait(wait: impl FnOnce()) -> bool {
+    use rxrust::scheduler::tokio::{runtime::Handle, runtime::RuntimeFlavor, task::block_in_place};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Err(_) => wait(),
+        Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
+        Ok(_) => return false,
+    }
+    true
+}
+
+#[cfg(target_arch = "wasm32")]
+fn may_wait(_wait: impl FnOnce()) -> bool {
+    false
+}
+
+/// The producing side.
+pub struct HandIn<R> {
+    queue: R,
+    buffer: Buffer,
+    cancel: Cancel,
+    room: Option<Arc<Room>>,
+}
+
+impl<R, O, I, E> HandIn<R>
+where
+    R: RcDerefMut<Target = Queue<O, I, E>>,
+{
+    fn end(&self, end: End<E>) {
+        let mut queue = self.queue.rc_deref_mut();
+        if queue.end.is_none() {
+            queue.end = Some(end);
+        }
+        let wake = mem::take(&mut queue.asleep);
+        drop(queue);
+        if wake {
+            self.cancel.wake();
+        }
+    }
+
+    #[cold]
+    fn wait_for_room(&self, room: &Room) -> bool {
+        may_wait(|| {
+            room.wait_while(|| {
+                !self.cancel.cancelled() && self.queue.rc_deref().items.len() >= self.buffer.capacity()
+            });
+        })
+    }
+}
+
+impl<R, O, I, E> Observer<I, E> for HandIn<R>
+where
+    R: RcDerefMut<Target = Queue<O, I, E>>,
+{
+    #[inline]
+    fn next(&mut self, item: I) {
+        if self.cancel.cancelled() {
+            return;
+        }
+        let mut queue = self.queue.rc_deref_mut();
+        if queue.end.is_some() {
+            return;
+        }
+        if let Some(room) = &self.room
+            && queue.items.len() >= self.buffer.capacity()
+        {
+            drop(queue);
+            self.wait_for_room(room);
+            queue = self.queue.rc_deref_mut();
+        }
+        let pushed = self.buffer.push(&mut queue.items, item, "observe_on");
+        let wake = mem::take(&mut queue.asleep);
+        drop(queue);
+        if let Err(full) = pushed {
+            self.end(End::Overflow(full));
+        }
+        if wake {
+            self.cancel.wake();
+        }
+    }
+
+    fn error(self, error: E) {
+        self.end(End::Error(error));
+    }
+
+    fn complete(self) {
+        self.end(End::Complete);
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.cancel.cancelled()
+    }
+}
+
+/// The consuming side: a task of the scheduler.
+pub struct HandOff<O, R, I, E> {
+    down: Option<O>,
+    queue: R,
+    batch: VecDeque<I>,
+    cancel: Cancel,
+    room: Option<Arc<Room>>,
+    types: PhantomData<fn() -> E>,
+}
+
+// Nothing in it is ever pinned.
+impl<O, R, I, E> Unpin for HandOff<O, R, I, E> {}
+
+impl<O, R, I, E> HandOff<O, R, I, E>
+where
+    R: RcDerefMut<Target = Queue<O, I, E>>,
+    O: Observer<I, E>,
+    E: 'static,
+{
+    /// Stops both sides and lets go of what waits.
+    fn stop(&mut self) -> Option<O> {
+        self.cancel.cancel();
+        let items = mem::take(&mut self.queue.rc_deref_mut().items);
+        if let Some(room) = &self.room {
+            room.notify();
+        }
+        drop((items, mem::take(&mut self.batch)));
+        self.down.take()
+    }
+
+    /// Delivers up to [`BUDGET`] items of the batch; `false` when nobody listens any more.
+    fn deliver(&mut self) -> bool {
+        let Some(down) = &mut self.down else { return false };
+        for item in self.batch.drain(..self.batch.len().min(BUDGET)) {
+            if self.cancel.cancelled() {
+                return false;
+            }
+            down.next(item);
+        }
+        !down.is_closed()
+    }
+}
+
+impl<O, R, I, E> Future for HandOff<O, R, I, E>
+where
+    R: RcDerefMut<Target = Queue<O, I, E>>,
+    O: Observer<I, E>,
+    E: 'static,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.cancel.register(context);
+        if this.down.is_none() {
+            this.down = this.queue.rc_deref_mut().down.take();
+        }
+        if this.cancel.cancelled() {
+            drop(this.stop());
+            return Poll::Ready(());
+        }
+        if this.batch.is_empty() {
+            let mut queue = this.queue.rc_deref_mut();
+            if queue.items.is_empty() {
+                let Some(end) = queue.end.take() else {
+                    queue.asleep = true;
+                    return Poll::Pending;
+                };
+                drop(queue);
+                let down = this.stop();
+                match (down, end) {
+                    (Some(down), End::Complete) => down.complete(),
+                    (Some(down), End::Error(error)) => down.error(error),
+                    (Some(down), End::Overflow(full)) => fail(down, full),
+                    (_, End::Gone) | (None, _) => {}
+                }
+                return Poll::Ready(());
+            }
+            mem::swap(&mut queue.items, &mut this.batch);
+            drop(queue);
+            if let Some(room) = &this.room {
+                room.notify();
+            }
+        }
+        match catch("downstream", || this.deliver()) {
+            Ok(true) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Ok(false) => {
+                drop(this.stop());
+                Poll::Ready(())
+            }
+            Err(panic) => {
+                if let Some(down) = this.stop() {
+                    fail(down, panic);
+                }
+                Poll::Ready(())
+            }
+        }
+    }
+}

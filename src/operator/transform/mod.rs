@@ -1,0 +1,195 @@
+//! Operators that make something else of an item.
+
+pub mod filter_map;
+pub mod flat_map;
+pub mod map;
+pub mod scan;
+pub mod switch_map;
+pub mod tap;
+
+use rxrust::observable::Observable;
+
+use super::{
+    Events,
+    apply::{Apply, Kernel},
+};
+use filter_map::FilterMap;
+use flat_map::FlatMap;
+use map::Map;
+use scan::Scan;
+use switch_map::SwitchMap;
+use tap::Tap;
+
+use crate::buffer::Buffer;
+
+/// Operators that make something else of an item.
+pub trait TransformOps: Observable + 'static {
+    /// An operator of your own with one input: see [`Kernel`].
+    fn apply<K, I, T>(self, kernel: K) -> Self::With<Apply<Self::Inner, K, I, T>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        K: Kernel<I, T>,
+    {
+        self.transform(|source| Apply::new(source, kernel))
+    }
+
+    /// Each item through `f` (ReactiveX `map`).
+    ///
+    /// ```text
+    /// --1--2--3-|
+    ///   map(v * 10)
+    /// --10-20-30|
+    /// ```
+    /// Time O(1) per item, no memory. A panic in `f` ends the stream with `StreamError::Panic`.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2]).map(|v| v * 10).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [10, 20]);
+    /// ```
+    fn map<F, I, T>(self, f: F) -> Self::With<Apply<Self::Inner, Map<F>, I, T>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> T,
+    {
+        self.apply(Map(f))
+    }
+
+    /// `f(item)` where it is `Some`, nothing where it is `None` (ReactiveX `filter` and `map` in one, as
+    /// [`Iterator::filter_map`]).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter(["1", "x", "3"]).filter_map(|s| s.parse::<i32>().ok()).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 3]);
+    /// ```
+    fn filter_map<F, I, T>(self, f: F) -> Self::With<Apply<Self::Inner, FilterMap<F>, I, T>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> Option<T>,
+    {
+        self.apply(FilterMap(f))
+    }
+
+    /// Emits the accumulator after each item (ReactiveX `scan` with a seed; the seed itself is not emitted).
+    ///
+    /// ```text
+    /// --1--2--3-|
+    ///   scan(0, +)
+    /// --1--3--6-|
+    /// ```
+    /// The accumulator is cloned once per item.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2, 3]).scan(0, |sum, v| sum + v).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 3, 6]);
+    /// ```
+    fn scan<A, F, I>(self, seed: A, f: F) -> Self::With<Apply<Self::Inner, Scan<A, F>, I, A>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        A: Clone,
+        F: FnMut(A, I) -> A,
+    {
+        self.apply(Scan { state: Some(seed), f })
+    }
+
+    /// Looks at each item on its way (ReactiveX `do`).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2]).tap(|v| seen.push(*v)).subscribe(|_| {});
+    /// assert_eq!(seen, [1, 2]);
+    /// ```
+    fn tap<F, I>(self, f: F) -> Self::With<Apply<Self::Inner, Tap<F>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I),
+    {
+        self.apply(Tap(f))
+    }
+
+    /// Subscribes to `f(item)` for each item at once and merges what they emit (ReactiveX `flatMap`).
+    ///
+    /// ```text
+    /// --a-----b---|
+    ///   flat_map(x -> x1--x2|)
+    /// --a1--a2b1--b2|
+    /// ```
+    /// Completes when the source and all inner ones have; the first error ends it all. Memory: the inner ones that
+    /// are live, each O(1) to start and to end. A panic in `f` ends the stream with `StreamError::Panic`.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2]).flat_map(|v| Local::from_iter([v, v * 10])).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 10, 2, 20]);
+    /// ```
+    fn flat_map<F, In, I, T>(self, f: F) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> In,
+        In: Events<T, Self::Err>,
+    {
+        self.flat_map_with(usize::MAX, Buffer::default(), f)
+    }
+
+    /// As [`flat_map`](Self::flat_map), with at most `concurrency` inner ones at a time (0 is taken as 1); items
+    /// that come meanwhile wait in `buffer`, in order.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2, 3])
+    ///     .flat_map_with(2, Buffer::new(16), |v| Local::from_iter([v, -v]))
+    ///     .subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, -1, 2, -2, 3, -3]);
+    /// ```
+    fn flat_map_with<F, In, I, T>(
+        self,
+        concurrency: usize,
+        buffer: Buffer,
+        f: F,
+    ) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> In,
+        In: Events<T, Self::Err>,
+    {
+        self.transform(|source| FlatMap::new(source, f, concurrency, buffer))
+    }
+
+    /// One inner source after the other, in order (ReactiveX `concatMap`): [`flat_map_with`](Self::flat_map_with)
+    /// with a concurrency of 1 and the default buffer.
+    fn concat_map<F, In, I, T>(self, f: F) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> In,
+        In: Events<T, Self::Err>,
+    {
+        self.flat_map_with(1, Buffer::default(), f)
+    }
+
+    /// Only the latest inner source: a new item ends the one before (ReactiveX `switchMap`).
+    ///
+    /// ```text
+    /// --a-----b-----|
+    ///   switch_map(x -> x1--x2--x3|)
+    /// --a1--a2b1--b2--b3|
+    /// ```
+    /// Completes when the source and the latest inner one have. Memory: one inner source.
+    fn switch_map<F, In, I, T>(self, f: F) -> Self::With<SwitchMap<Self::Inner, F, I, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> In,
+        In: Events<T, Self::Err>,
+    {
+        self.transform(|source| SwitchMap::new(source, f))
+    }
+}
+
+impl<S: Observable + 'static> TransformOps for S {}

@@ -1,0 +1,307 @@
+use std::{
+    collections::VecDeque,
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rxrust::{
+    context::Context,
+    observable::{CoreObservable, Observable, ObservableType},
+    observer::Observer,
+    subscription::{IntoBoxedSubscription, Subscription, SubscriptionGuard},
+};
+
+use crate::{
+    error::{PanicError, catch},
+    gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Perform, Port, Signal, Step, SubOf, attach},
+};
+
+/// See [`switch_map`](super::TransformOps::switch_map).
+pub struct SwitchMap<S, F, I, In, T, E> {
+    source: S,
+    f: F,
+    types: PhantomData<fn(I) -> (In, T, E)>,
+}
+
+impl<S, F, I, In, T, E> SwitchMap<S, F, I, In, T, E> {
+    pub(super) fn new(source: S, f: F) -> Self {
+        Self { source, f, types: PhantomData }
+    }
+}
+
+impl<S: Clone, F: Clone, I, In, T, E> Clone for SwitchMap<S, F, I, In, T, E> {
+    fn clone(&self) -> Self {
+        Self { source: self.source.clone(), f: self.f.clone(), types: PhantomData }
+    }
+}
+
+impl<S, F, I, In, T, E> ObservableType for SwitchMap<S, F, I, In, T, E> {
+    type Item<'a>
+        = T
+    where
+        Self: 'a;
+    type Err = E;
+}
+
+type MachineOf<C, F, I, In, T, E> = Switching<<C as Context>::Inner, F, I, In, T, E, SubOf<C>>;
+type SwitchGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>>;
+
+impl<S, F, I, In, T, E, C, U, V> CoreObservable<C> for SwitchMap<S, F, I, In, T, E>
+where
+    C: Context,
+    C::Scope: Flow,
+    C::Inner: Observer<T, E>,
+    E: 'static,
+    F: FnMut(I) -> In,
+    In: Observable,
+    S: CoreObservable<
+            C::With<
+                ActObserver<
+                    SwitchGate<C, F, I, In, T, E>,
+                    MachineOf<C, F, I, In, T, E>,
+                    SwitchOuter<T, SubOf<C>>,
+                    C::Scheduler,
+                >,
+            >,
+            Unsub = U,
+        >,
+    U: Subscription + IntoBoxedSubscription<SubOf<C>>,
+    In::Inner: CoreObservable<
+            C::With<
+                SwitchedObserver<SwitchGate<C, F, I, In, T, E>, MachineOf<C, F, I, In, T, E>, C::Scheduler>,
+            >,
+            Unsub = V,
+        >,
+    V: Subscription + IntoBoxedSubscription<SubOf<C>>,
+{
+    type Unsub = SwitchGate<C, F, I, In, T, E>;
+
+    fn subscribe(self, context: C) -> Self::Unsub {
+        let (down, scheduler) = context.into_parts();
+        let gate = SwitchGate::<C, F, I, In, T, E>::new(Switching {
+            down: Down::new(down),
+            f: self.f,
+            latest: Arc::default(),
+            current: None,
+            live: false,
+            subscribing: false,
+            waiting: VecDeque::new(),
+            outer_done: false,
+            types: PhantomData,
+        });
+        // A loop, not a recursion, when an inner source's items make the outer one emit.
+        fn start<C, F, I, In, T, E, V>(
+            gate: &SwitchGate<C, F, I, In, T, E>,
+            scheduler: &C::Scheduler,
+            first: Start<In>,
+        ) where
+            C: Context,
+            C::Scope: Flow,
+            C::Inner: Observer<T, E>,
+            E: 'static,
+            F: FnMut(I) -> In,
+            In: Observable,
+            In::Inner: CoreObservable<
+                    C::With<
+                        SwitchedObserver<
+                            SwitchGate<C, F, I, In, T, E>,
+                            MachineOf<C, F, I, In, T, E>,
+                            C::Scheduler,
+                        >,
+                    >,
+                    Unsub = V,
+                >,
+            V: Subscription + IntoBoxedSubscription<SubOf<C>>,
+        {
+            let mut next = VecDeque::from([first]);
+            while let Some(Start { inner, number, latest }) = next.pop_front() {
+                let observer = SwitchedObserver {
+                    gate: gate.clone(),
+                    scheduler: scheduler.clone(),
+                    perform: start::<C, F, I, In, T, E, V>,
+                    number,
+                    latest,
+                };
+                let sub = inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
+                let sub = if sub.is_closed() { None } else { Some(SubscriptionGuard::new(sub.into_boxed())) };
+                gate.send(Switch::Subscribed(number, sub), |start| next.push_back(start));
+            }
+        }
+        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
+        attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
+        gate
+    }
+}
+
+/// The inputs of a `switch_map`; inner sources are numbered.
+pub enum Switch<I, T, E, Sub: Subscription> {
+    /// From the source.
+    Outer(Signal<I, E>),
+    /// From an inner source.
+    Inner(u64, Signal<T, E>),
+    /// An inner source has been subscribed.
+    Subscribed(u64, Option<SubscriptionGuard<Sub>>),
+}
+
+/// The source of a `switch_map`.
+pub struct SwitchOuter<T, Sub>(PhantomData<fn() -> (T, Sub)>);
+
+impl<I, T, E, Sub: Subscription> Port<I, E> for SwitchOuter<T, Sub> {
+    type In = Switch<I, T, E, Sub>;
+    #[inline]
+    fn input(signal: Signal<I, E>) -> Self::In {
+        Switch::Outer(signal)
+    }
+}
+
+/// Subscribe to this.
+pub struct Start<In> {
+    inner: In,
+    number: u64,
+    latest: Arc<AtomicU64>,
+}
+
+/// The observer of an inner source; closed as soon as there is a later one.
+pub struct SwitchedObserver<G, M: Machine, Sch> {
+    gate: G,
+    scheduler: Sch,
+    perform: Perform<G, M, Sch>,
+    number: u64,
+    latest: Arc<AtomicU64>,
+}
+
+impl<G, M: Machine, Sch> SwitchedObserver<G, M, Sch> {
+    #[inline]
+    fn send<I, T, E, Sub>(&self, signal: Signal<T, E>)
+    where
+        G: Gate<M>,
+        M: Machine<In = Switch<I, T, E, Sub>>,
+        Sub: Subscription,
+    {
+        let Self { gate, scheduler, perform, number, .. } = self;
+        gate.send(Switch::Inner(*number, signal), |act| perform(gate, scheduler, act));
+    }
+}
+
+impl<G, M, Sch, I, T, E, Sub> Observer<T, E> for SwitchedObserver<G, M, Sch>
+where
+    G: Gate<M>,
+    M: Machine<In = Switch<I, T, E, Sub>>,
+    Sub: Subscription,
+{
+    #[inline]
+    fn next(&mut self, item: T) {
+        self.send(Signal::Next(item));
+    }
+
+    fn error(self, error: E) {
+        self.send(Signal::Error(error));
+    }
+
+    fn complete(self) {
+        self.send(Signal::Complete);
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.latest.load(Ordering::Relaxed) != self.number || self.gate.closed()
+    }
+}
+
+/// The state of a `switch_map`.
+pub struct Switching<O, F, I, In, T, E, Sub: Subscription> {
+    down: Down<O>,
+    f: F,
+    latest: Arc<AtomicU64>,
+    current: Option<SubscriptionGuard<Sub>>,
+    live: bool,
+    subscribing: bool,
+    waiting: VecDeque<I>,
+    outer_done: bool,
+    types: PhantomData<fn() -> (In, T, E)>,
+}
+
+impl<O, F, I, In, T, E, Sub> Switching<O, F, I, In, T, E, Sub>
+where
+    O: Observer<T, E>,
+    F: FnMut(I) -> In,
+    E: 'static,
+    Sub: Subscription,
+{
+    fn advance(&mut self) -> Step<Start<In>> {
+        if self.subscribing {
+            return Step::Continue;
+        }
+        if let Some(item) = self.waiting.pop_front() {
+            return match catch("switch_map", || (self.f)(item)) {
+                Ok(inner) => {
+                    self.live = true;
+                    self.subscribing = true;
+                    let number = self.latest.load(Ordering::Relaxed) + 1;
+                    self.latest.store(number, Ordering::Relaxed);
+                    Step::Act(Start { inner, number, latest: self.latest.clone() })
+                }
+                Err(panic) => self.down.fail(panic),
+            };
+        }
+        if self.outer_done && !self.live { self.down.complete() } else { Step::Continue }
+    }
+}
+
+impl<O, F, I, In, T, E, Sub> Machine for Switching<O, F, I, In, T, E, Sub>
+where
+    O: Observer<T, E>,
+    F: FnMut(I) -> In,
+    E: 'static,
+    Sub: Subscription,
+{
+    type In = Switch<I, T, E, Sub>;
+    type Act = Start<In>;
+
+    #[inline]
+    fn on(&mut self, input: Self::In) -> Step<Start<In>> {
+        match input {
+            Switch::Inner(number, signal) => {
+                if number != self.latest.load(Ordering::Relaxed) {
+                    return Step::Continue;
+                }
+                match signal {
+                    Signal::Next(item) => self.down.next(item),
+                    Signal::Error(error) => self.down.error(error),
+                    Signal::Complete => {
+                        self.live = false;
+                        self.current = None;
+                        self.advance()
+                    }
+                }
+            }
+            Switch::Outer(Signal::Next(item)) => {
+                // The one before is over from here on, even while we are below its `next`.
+                self.latest.fetch_add(1, Ordering::Relaxed);
+                self.live = false;
+                self.current = None;
+                self.waiting.push_back(item);
+                self.advance()
+            }
+            Switch::Outer(Signal::Error(error)) => self.down.error(error),
+            Switch::Outer(Signal::Complete) => {
+                self.outer_done = true;
+                self.advance()
+            }
+            Switch::Subscribed(number, sub) => {
+                self.subscribing = false;
+                if self.live && number == self.latest.load(Ordering::Relaxed) {
+                    self.current = sub;
+                }
+                self.advance()
+            }
+        }
+    }
+
+    fn on_panic(&mut self, panic: PanicError) {
+        let _: Step<Start<In>> = self.down.fail(panic);
+    }
+}

@@ -1,0 +1,36 @@
+//! All that a pipeline needs: `use rxevents::prelude::*;`
+//!
+//! It brings no trait of rxRust whose method names collide with ours. To use one of rxRust's operators that this crate
+//! does not pass on, call it by its path: `rxevents::rx::Observable::pairwise(events)`.
+
+pub use rxrust::{
+    context::{Context, Local, LocalCtx, Shared, SharedCtx},
+    observer::Observer,
+    scheduler::{LocalScheduler, SharedScheduler},
+    subscription::{Subscription, SubscriptionGuard},
+};
+
+pub use crate::{
+    Buffer, Drops, Overflow, PanicError, StreamError,
+    dead_letter::{
+        DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
+    },
+    operator::{
+        Events,
+        combine::CombineOps,
+        create::{
+            CreateOps,
+            emitter::{Closed, Emitter, LocalEmitter, SharedEmitter},
+            ticks::MissedTicks,
+        },
+        error::{ErrorOps, retry_with::Retry},
+        filter::FilterOps,
+        rate::RateOps,
+        share::{BehaviorSubject, Subject},
+        subscribe::{SubscribeOps, observer},
+        time::TimeOps,
+        transform::TransformOps,
+        validate::ValidateOps,
+        window::WindowOps,
+    },
+};

@@ -1,0 +1,47 @@
+use std::{sync::OnceLock, time::Duration};
+
+use chrono::{DateTime, Utc};
+use rxrust::{
+    Instant,
+    scheduler::{LocalScheduler, SharedScheduler},
+};
+
+/// What a scheduler takes for the time. rxRust's schedulers have no clock; operators of this crate ask no other.
+///
+/// ```
+/// use rxevents::{prelude::*, time::Clock};
+///
+/// let before = LocalScheduler.now();
+/// assert!(LocalScheduler.now() >= before);
+/// ```
+pub trait Clock: Clone {
+    /// Time since some fixed moment; never goes back (wall-clock jumps do not touch it).
+    fn now(&self) -> Duration;
+    /// The wall clock, for stamps that people and other machines read.
+    fn utc(&self) -> DateTime<Utc>;
+}
+
+fn monotonic() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+impl Clock for LocalScheduler {
+    fn now(&self) -> Duration {
+        monotonic()
+    }
+
+    fn utc(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+impl Clock for SharedScheduler {
+    fn now(&self) -> Duration {
+        monotonic()
+    }
+
+    fn utc(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}

@@ -1,0 +1,10 @@
+//! Time: the scheduler's clock, and the one timer of a timed operator.
+
+mod clock;
+mod grid;
+mod timer;
+
+pub use clock::Clock;
+pub use timer::{Cancel, Tick, Timer, TimerTask};
+pub(crate) use grid::Grid;
+pub(crate) use timer::deadline;

@@ -1,0 +1,208 @@
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::task::AtomicWaker;
+use rxrust::scheduler::{Scheduler, SleepProvider};
+
+use super::Clock;
+use crate::error::{PanicError, catch};
+
+/// No deadline.
+const NONE: u64 = u64::MAX;
+
+/// `now + delay`, which may be for ever.
+pub(crate) fn deadline(now: Duration, delay: Duration) -> Duration {
+    now.saturating_add(delay)
+}
+
+fn nanos(at: Duration) -> u64 {
+    u64::try_from(at.as_nanos()).unwrap_or(NONE)
+}
+
+/// Stops a task at once: the task is woken, finds that it was cancelled, and is gone.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<CancelState>);
+
+#[derive(Debug, Default)]
+struct CancelState {
+    cancelled: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Cancel {
+    pub(crate) fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::Release);
+        self.0.waker.wake();
+    }
+
+    #[inline]
+    pub(crate) fn cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Registers the task before it looks: a cancellation after this wakes it.
+    pub(crate) fn register(&self, context: &Context<'_>) {
+        self.0.waker.register(context.waker());
+    }
+
+    pub(crate) fn wake(&self) {
+        self.0.waker.wake();
+    }
+}
+
+impl rxrust::subscription::Subscription for Cancel {
+    fn unsubscribe(self) {
+        self.cancel();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.cancelled()
+    }
+}
+
+/// The one timer of a timed operator: armed and disarmed by the operator, waited for by one task of the scheduler.
+///
+/// Moving the deadline later wakes nobody. Dropping the last handle that the operator holds ends the task.
+#[derive(Debug)]
+pub struct Timer(Arc<TimerState>);
+
+#[derive(Debug)]
+struct TimerState {
+    deadline: AtomicU64,
+    sleeping_until: AtomicU64,
+    cancel: Cancel,
+}
+
+impl Default for Timer {
+    fn default() -> Self {
+        Self(Arc::new(TimerState {
+            deadline: AtomicU64::new(NONE),
+            sleeping_until: AtomicU64::new(NONE),
+            cancel: Cancel::default(),
+        }))
+    }
+}
+
+impl Timer {
+    /// Sets the deadline, in the scheduler's time.
+    #[inline]
+    pub fn arm(&self, at: Duration) {
+        let at = nanos(at);
+        self.0.deadline.store(at, Ordering::Release);
+        if at < self.0.sleeping_until.load(Ordering::Acquire) {
+            self.0.cancel.wake();
+        }
+    }
+
+    /// Whether there is a deadline.
+    pub fn armed(&self) -> bool {
+        self.0.deadline.load(Ordering::Acquire) != NONE
+    }
+
+    /// Takes the deadline away.
+    #[inline]
+    pub fn disarm(&self) {
+        self.0.deadline.store(NONE, Ordering::Release);
+    }
+
+    /// What starts the task that waits for this timer.
+    pub(crate) fn starter(&self) -> TimerStarter {
+        TimerStarter(self.0.clone())
+    }
+}
+
+/// Starts the task of a [`Timer`]; does not keep the timer alive.
+pub(crate) struct TimerStarter(Arc<TimerState>);
+
+impl TimerStarter {
+    /// Starts the task that calls `target` each time, on its scheduler. A scheduler without a runtime panics: that
+    /// becomes an error.
+    pub(crate) fn start<G, S>(self, target: G, scheduler: S) -> Result<(), PanicError>
+    where
+        S: SleepProvider + Scheduler<TimerTask<G, S>>,
+    {
+        let task = TimerTask { timer: self.0, target: Some(target), scheduler: scheduler.clone(), sleep: None };
+        // The task ends by the timer's own cancellation, so its handle is not needed.
+        catch("schedule", || drop(scheduler.schedule(task, None)))
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.0.cancel.cancel();
+    }
+}
+
+/// What a timer calls.
+pub trait Tick {
+    /// The time has come. `false`: nobody needs the timer any more.
+    fn tick(&self) -> bool;
+}
+
+/// A future that waits for a [`Timer`]; idle, it costs nothing.
+pub struct TimerTask<G, S: SleepProvider> {
+    timer: Arc<TimerState>,
+    target: Option<G>,
+    scheduler: S,
+    sleep: Option<Pin<Box<S::SleepFuture>>>,
+}
+
+// The sleep is boxed, nothing else is ever pinned.
+impl<G, S: SleepProvider> Unpin for TimerTask<G, S> {}
+
+impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        loop {
+            this.timer.cancel.register(context);
+            let Some(target) = &this.target else { return Poll::Ready(()) };
+            if this.timer.cancel.cancelled() {
+                this.target = None;
+                this.sleep = None;
+                return Poll::Ready(());
+            }
+            let at = this.timer.deadline.load(Ordering::Acquire);
+            if at == NONE {
+                this.sleep = None;
+                this.timer.sleeping_until.store(NONE, Ordering::Release);
+                // Armed meanwhile? Then `arm` may not have seen that we sleep.
+                if this.timer.deadline.load(Ordering::Acquire) == NONE {
+                    return Poll::Pending;
+                }
+                continue;
+            }
+            let now = nanos(this.scheduler.now());
+            if now >= at {
+                let due = this.timer.deadline.compare_exchange(at, NONE, Ordering::AcqRel, Ordering::Acquire);
+                this.sleep = None;
+                if due.is_ok() && !target.tick() {
+                    this.target = None;
+                    return Poll::Ready(());
+                }
+                continue;
+            }
+            if this.timer.sleeping_until.swap(at, Ordering::AcqRel) != at || this.sleep.is_none() {
+                this.sleep = Some(Box::pin(this.scheduler.sleep(Duration::from_nanos(at - now))));
+            }
+            match this.sleep.as_mut().map(|sleep| sleep.as_mut().poll(context)) {
+                Some(Poll::Pending) => {
+                    // Armed for an earlier moment between the two looks?
+                    if this.timer.deadline.load(Ordering::Acquire) >= at {
+                        return Poll::Pending;
+                    }
+                }
+                _ => this.sleep = None,
+            }
+        }
+    }
+}
