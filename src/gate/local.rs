@@ -9,34 +9,34 @@ use rxrust::subscription::{BoxedSubscription, Subscription};
 use super::{Gate, Machine, Step, step};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
-pub struct LocalGate<M: Machine>(Rc<Inner<M>>);
+pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
 
-struct Inner<M: Machine> {
+struct Inner<M, In> {
     machine: RefCell<Option<M>>,
-    inbox: RefCell<VecDeque<M::In>>,
+    inbox: RefCell<VecDeque<In>>,
     waiting: Cell<bool>,
     closed: Cell<bool>,
     upstream: RefCell<Vec<BoxedSubscription>>,
 }
 
-impl<M: Machine> Clone for LocalGate<M> {
+impl<M, In> Clone for LocalGate<M, In> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
 /// A [`LocalGate`] that does not keep its machine alive.
-pub struct WeakLocalGate<M: Machine>(Weak<Inner<M>>);
+pub struct WeakLocalGate<M, In>(Weak<Inner<M, In>>);
 
-impl<M: Machine> Clone for WeakLocalGate<M> {
+impl<M, In> Clone for WeakLocalGate<M, In> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<M: Machine> Gate<M> for LocalGate<M> {
+impl<M, In> Gate<M, In> for LocalGate<M, In> {
     type Sub = BoxedSubscription;
-    type Weak = WeakLocalGate<M>;
+    type Weak = WeakLocalGate<M, In>;
 
     fn new(machine: M) -> Self {
         Self(Rc::new(Inner {
@@ -46,50 +46,6 @@ impl<M: Machine> Gate<M> for LocalGate<M> {
             closed: Cell::new(false),
             upstream: RefCell::default(),
         }))
-    }
-
-    #[inline]
-    fn send(&self, input: M::In, mut perform: impl FnMut(M::Act)) {
-        let inner = &*self.0;
-        let Ok(mut guard) = inner.machine.try_borrow_mut() else {
-            if !inner.closed.get() {
-                inner.inbox.borrow_mut().push_back(input);
-                inner.waiting.set(true);
-            }
-            return;
-        };
-        let Some(machine) = guard.as_mut() else { return };
-        let mut act = None;
-        match step(machine, input) {
-            Step::Continue => {}
-            Step::Done => inner.closed.set(true),
-            Step::Act(a) => act = Some(a),
-        }
-        if !inner.waiting.get() && !inner.closed.get() {
-            drop(guard);
-            if let Some(act) = act {
-                perform(act);
-            }
-            return;
-        }
-        let mut acts: VecDeque<M::Act> = act.into_iter().collect();
-        while !inner.closed.get() {
-            let Some(next) = inner.inbox.borrow_mut().pop_front() else { break };
-            match step(machine, next) {
-                Step::Continue => {}
-                Step::Done => inner.closed.set(true),
-                Step::Act(act) => acts.push_back(act),
-            }
-        }
-        inner.waiting.set(false);
-        if inner.closed.get() {
-            let machine = guard.take();
-            drop(guard);
-            inner.release(machine);
-            return;
-        }
-        drop(guard);
-        acts.into_iter().for_each(perform);
     }
 
     #[inline]
@@ -132,7 +88,56 @@ impl<M: Machine> Gate<M> for LocalGate<M> {
     }
 }
 
-impl<M: Machine> Inner<M> {
+impl<M, In> LocalGate<M, In> {
+    #[inline]
+    pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
+        let inner = &*self.0;
+        let Ok(mut guard) = inner.machine.try_borrow_mut() else {
+            if !inner.closed.get() {
+                inner.inbox.borrow_mut().push_back(input);
+                inner.waiting.set(true);
+            }
+            return;
+        };
+        let Some(machine) = guard.as_mut() else { return };
+        let mut act = None;
+        match step(machine, input) {
+            Step::Continue => {}
+            Step::Done => inner.closed.set(true),
+            Step::Act(a) => act = Some(a),
+        }
+        if !inner.waiting.get() && !inner.closed.get() {
+            drop(guard);
+            if let Some(act) = act {
+                perform(act);
+            }
+            return;
+        }
+        let mut acts: VecDeque<Act> = act.into_iter().collect();
+        while !inner.closed.get() {
+            let Some(next) = inner.inbox.borrow_mut().pop_front() else { break };
+            match step(machine, next) {
+                Step::Continue => {}
+                Step::Done => inner.closed.set(true),
+                Step::Act(act) => acts.push_back(act),
+            }
+        }
+        inner.waiting.set(false);
+        if inner.closed.get() {
+            let machine = guard.take();
+            drop(guard);
+            inner.release(machine);
+            return;
+        }
+        drop(guard);
+        acts.into_iter().for_each(perform);
+    }
+}
+
+impl<M, In> Inner<M, In> {
     #[cold]
     fn release(&self, machine: Option<M>) {
         let upstream = std::mem::take(&mut *self.upstream.borrow_mut());
@@ -142,7 +147,7 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-impl<M: Machine> Subscription for LocalGate<M> {
+impl<M, In> Subscription for LocalGate<M, In> {
     fn unsubscribe(self) {
         self.close();
     }

@@ -18,7 +18,7 @@ pub use shared::{SharedGate, WeakSharedGate};
 use std::{convert::Infallible, marker::PhantomData};
 
 use rxrust::{
-    context::{LocalScope, Scope, SharedScope},
+    context::{Context, LocalScope, Scope, SharedScope},
     observer::Observer,
     subscription::{IntoBoxedSubscription, Subscription},
 };
@@ -37,21 +37,23 @@ pub enum Step<A> {
 }
 
 /// The state of an operator with several inputs, and what it does with one of them.
-pub trait Machine {
-    /// The inputs of all sources and timers.
-    type In;
-    /// What must happen with the gate released; [`Infallible`](std::convert::Infallible) where there is no such thing.
-    type Act;
+///
+/// `In` are the inputs of all its sources and timers. `Act` is what must happen with the gate released; there is no
+/// such thing in most.
+///
+/// (Both are parameters, not associated types: a chain of machines is then checked once per machine. With associated
+/// types the compiler asks for the whole chain below at each of their uses, and a chain of 20 takes a minute.)
+pub trait Machine<In, Act = Infallible> {
     /// Handles one input. Never called twice at once.
-    fn on(&mut self, input: Self::In) -> Step<Self::Act>;
+    fn on(&mut self, input: In) -> Step<Act>;
     /// The downstream panicked in [`on`](Self::on): end it with that.
     fn on_panic(&mut self, panic: PanicError);
 }
 
-/// A shared handle to a [`Machine`]: send inputs, close it, hang the upstream subscriptions on it.
+/// A shared handle to a [`Machine`]: close it, hang the upstream subscriptions on it; [`Flow::send`] gives it inputs.
 ///
 /// As a [`Subscription`] it is the operator's: unsubscribing closes the gate at once.
-pub trait Gate<M: Machine>: Clone + Subscription {
+pub trait Gate<M, In>: Clone + Subscription {
     /// The subscriptions of this scope, boxed.
     type Sub: Subscription;
     /// A handle that does not keep the machine alive.
@@ -59,9 +61,6 @@ pub trait Gate<M: Machine>: Clone + Subscription {
 
     /// A gate around `machine`.
     fn new(machine: M) -> Self;
-    /// Hands `input` in. If the machine is free it runs now, and everything that arrived meanwhile; `perform` is then
-    /// called for each [`Step::Act`] with the gate free.
-    fn send(&self, input: M::In, perform: impl FnMut(M::Act));
     /// Whether the output has ended or was unsubscribed.
     fn closed(&self) -> bool;
     /// Ends it silently: the machine is dropped, the upstream subscriptions are ended, inputs are ignored from now on.
@@ -77,25 +76,47 @@ pub trait Gate<M: Machine>: Clone + Subscription {
 /// The two scopes of rxRust, with their gate.
 pub trait Flow: Scope {
     /// [`LocalGate`] or [`SharedGate`].
-    type Gate<M: Machine>: Gate<M, Sub = <Self as Scope>::BoxedSubscription>;
+    type Gate<M, In>: Gate<M, In, Sub = <Self as Scope>::BoxedSubscription>;
     /// Whether several threads may take part.
     const THREADS: bool;
+
+    /// Hands `input` in. If the machine is free it runs now, and everything that arrived meanwhile; `perform` is then
+    /// called for each [`Step::Act`] with the gate free.
+    fn send<M, In, Act>(gate: &Self::Gate<M, In>, input: In, perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>;
 }
 
 impl Flow for LocalScope {
-    type Gate<M: Machine> = LocalGate<M>;
+    type Gate<M, In> = LocalGate<M, In>;
     const THREADS: bool = false;
+
+    #[inline]
+    fn send<M, In, Act>(gate: &LocalGate<M, In>, input: In, perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
+        gate.send(input, perform);
+    }
 }
 
 impl Flow for SharedScope {
-    type Gate<M: Machine> = SharedGate<M>;
+    type Gate<M, In> = SharedGate<M, In>;
     const THREADS: bool = true;
+
+    #[inline]
+    fn send<M, In, Act>(gate: &SharedGate<M, In>, input: In, perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
+        gate.send(input, perform);
+    }
 }
 
-/// The gate of context `C` around machine `M`.
-pub type GateOf<C, M> = <<C as rxrust::context::Context>::Scope as Flow>::Gate<M>;
+/// The gate of context `C` around machine `M` with inputs `In`.
+pub type GateOf<C, M, In> = <<C as Context>::Scope as Flow>::Gate<M, In>;
 /// The boxed subscription of context `C`.
-pub type SubOf<C> = <<C as rxrust::context::Context>::Scope as Scope>::BoxedSubscription;
+pub type SubOf<C> = <<C as Context>::Scope as Scope>::BoxedSubscription;
 
 /// A number that no other living thread has.
 pub(crate) fn thread_token() -> usize {
@@ -105,7 +126,7 @@ pub(crate) fn thread_token() -> usize {
 
 /// One guarded step: a panic below ends the machine.
 #[inline]
-fn step<M: Machine>(machine: &mut M, input: M::In) -> Step<M::Act> {
+fn step<M: Machine<In, Act>, In, Act>(machine: &mut M, input: In) -> Step<Act> {
     match catch("downstream", || machine.on(input)) {
         Ok(step) => step,
         Err(panic) => {
@@ -116,7 +137,7 @@ fn step<M: Machine>(machine: &mut M, input: M::In) -> Step<M::Act> {
 }
 
 #[cold]
-fn end_by_panic<M: Machine>(machine: &mut M, panic: PanicError) {
+fn end_by_panic<M: Machine<In, Act>, In, Act>(machine: &mut M, panic: PanicError) {
     if let Err(again) = catch("downstream", || machine.on_panic(panic)) {
         unhandled(&again.into());
     }
@@ -130,10 +151,9 @@ pub(crate) fn never(act: Infallible) {
 
 /// Subscribes nothing, keeps `upstream` to end it with the gate; what has already ended is not kept.
 #[inline]
-pub(crate) fn attach<M, G, U>(gate: &G, upstream: U)
+pub(crate) fn attach<M, In, G, U>(gate: &G, upstream: U)
 where
-    M: Machine,
-    G: Gate<M>,
+    G: Gate<M, In>,
     U: Subscription + IntoBoxedSubscription<G::Sub>,
 {
     if !upstream.is_closed() {
@@ -162,11 +182,9 @@ pub enum Either<A, B, E> {
 }
 
 /// Which input of a machine a signal of one source is.
-pub trait Port<T, E> {
-    /// The machine's inputs.
-    type In;
-    /// The signal as one of them.
-    fn input(signal: Signal<T, E>) -> Self::In;
+pub trait Port<T, E, In> {
+    /// The signal as one of the machine's inputs.
+    fn input(signal: Signal<T, E>) -> In;
 }
 
 /// All sources alike.
@@ -174,77 +192,74 @@ pub trait Port<T, E> {
 pub struct Any;
 /// The source that the operator was called on.
 #[derive(Debug, Clone, Copy)]
-pub struct Left<B>(PhantomData<fn() -> B>);
+pub struct Left;
 /// The other source.
 #[derive(Debug, Clone, Copy)]
-pub struct Right<A>(PhantomData<fn() -> A>);
-/// The source of a flattening operator, whose inner sources emit `T`.
+pub struct Right;
+/// The source of a flattening operator.
 #[derive(Debug, Clone, Copy)]
-pub struct Outer<T>(PhantomData<fn() -> T>);
-/// An inner source of a flattening operator, whose source emits `I`.
+pub struct Outer;
+/// An inner source of a flattening operator.
 #[derive(Debug, Clone, Copy)]
-pub struct Inner<I>(PhantomData<fn() -> I>);
+pub struct Inner;
 
-impl<T, E> Port<T, E> for Any {
-    type In = Signal<T, E>;
+impl<T, E> Port<T, E, Signal<T, E>> for Any {
     #[inline]
-    fn input(signal: Signal<T, E>) -> Self::In {
+    fn input(signal: Signal<T, E>) -> Signal<T, E> {
         signal
     }
 }
 
-impl<A, B, E> Port<A, E> for Left<B> {
-    type In = Either<A, B, E>;
+impl<A, B, E> Port<A, E, Either<A, B, E>> for Left {
     #[inline]
-    fn input(signal: Signal<A, E>) -> Self::In {
+    fn input(signal: Signal<A, E>) -> Either<A, B, E> {
         Either::Left(signal)
     }
 }
 
-impl<A, B, E> Port<B, E> for Right<A> {
-    type In = Either<A, B, E>;
+impl<A, B, E> Port<B, E, Either<A, B, E>> for Right {
     #[inline]
-    fn input(signal: Signal<B, E>) -> Self::In {
+    fn input(signal: Signal<B, E>) -> Either<A, B, E> {
         Either::Right(signal)
     }
 }
 
 /// The observer that hands the signals of one source to a gate.
-pub struct GateObserver<G, M, P> {
-    gate: G,
-    types: PhantomData<fn() -> (M, P)>,
+pub struct GateObserver<Sc: Flow, M, In, P> {
+    gate: Sc::Gate<M, In>,
+    types: PhantomData<fn() -> P>,
 }
 
-impl<G: Clone, M, P> Clone for GateObserver<G, M, P> {
+impl<Sc: Flow, M, In, P> Clone for GateObserver<Sc, M, In, P> {
     fn clone(&self) -> Self {
-        Self { gate: self.gate.clone(), types: PhantomData }
+        Self::new(&self.gate)
     }
 }
 
-impl<G: Clone, M, P> GateObserver<G, M, P> {
+impl<Sc: Flow, M, In, P> GateObserver<Sc, M, In, P> {
     /// An observer for the sources of port `P`.
-    pub fn new(gate: &G) -> Self {
+    pub fn new(gate: &Sc::Gate<M, In>) -> Self {
         Self { gate: gate.clone(), types: PhantomData }
     }
 }
 
-impl<G, M, P, T, E> Observer<T, E> for GateObserver<G, M, P>
+impl<Sc, M, In, P, T, E> Observer<T, E> for GateObserver<Sc, M, In, P>
 where
-    G: Gate<M>,
-    M: Machine<Act = Infallible>,
-    P: Port<T, E, In = M::In>,
+    Sc: Flow,
+    M: Machine<In>,
+    P: Port<T, E, In>,
 {
     #[inline]
     fn next(&mut self, item: T) {
-        self.gate.send(P::input(Signal::Next(item)), never);
+        Sc::send(&self.gate, P::input(Signal::Next(item)), never);
     }
 
     fn error(self, error: E) {
-        self.gate.send(P::input(Signal::Error(error)), never);
+        Sc::send(&self.gate, P::input(Signal::Error(error)), never);
     }
 
     fn complete(self) {
-        self.gate.send(P::input(Signal::Complete), never);
+        Sc::send(&self.gate, P::input(Signal::Complete), never);
     }
 
     #[inline]
@@ -308,43 +323,52 @@ impl<O> Down<O> {
 ///
 /// What an act does is a plain function, so that the types of an operator that subscribes from within itself do not
 /// refer to themselves.
-pub struct ActObserver<G, M: Machine, P, Sch> {
-    gate: G,
+pub struct ActObserver<Sc: Flow, M, In, Act, P, Sch> {
+    gate: Sc::Gate<M, In>,
     scheduler: Sch,
-    perform: Perform<G, M, Sch>,
+    perform: Perform<Sc, M, In, Act, Sch>,
     types: PhantomData<fn() -> P>,
 }
 
 /// Performs an act, with the gate free.
-pub type Perform<G, M, Sch> = fn(&G, &Sch, <M as Machine>::Act);
+pub type Perform<Sc, M, In, Act, Sch> = fn(&<Sc as Flow>::Gate<M, In>, &Sch, Act);
 
-impl<G: Clone, M: Machine, P, Sch: Clone> ActObserver<G, M, P, Sch> {
+impl<Sc: Flow, M, In, Act, P, Sch: Clone> ActObserver<Sc, M, In, Act, P, Sch> {
     /// An observer for the sources of port `P`.
-    pub fn new(gate: &G, scheduler: &Sch, perform: Perform<G, M, Sch>) -> Self {
+    pub fn new(gate: &Sc::Gate<M, In>, scheduler: &Sch, perform: Perform<Sc, M, In, Act, Sch>) -> Self {
         Self { gate: gate.clone(), scheduler: scheduler.clone(), perform, types: PhantomData }
     }
 }
 
-impl<G, M, P, Sch, T, E> Observer<T, E> for ActObserver<G, M, P, Sch>
+impl<Sc: Flow, M, In, Act, P, Sch> ActObserver<Sc, M, In, Act, P, Sch> {
+    #[inline]
+    fn send<T, E>(&self, signal: Signal<T, E>)
+    where
+        M: Machine<In, Act>,
+        P: Port<T, E, In>,
+    {
+        let Self { gate, scheduler, perform, .. } = self;
+        Sc::send(gate, P::input(signal), |act| perform(gate, scheduler, act));
+    }
+}
+
+impl<Sc, M, In, Act, P, Sch, T, E> Observer<T, E> for ActObserver<Sc, M, In, Act, P, Sch>
 where
-    G: Gate<M>,
-    M: Machine,
-    P: Port<T, E, In = M::In>,
+    Sc: Flow,
+    M: Machine<In, Act>,
+    P: Port<T, E, In>,
 {
     #[inline]
     fn next(&mut self, item: T) {
-        let Self { gate, scheduler, perform, .. } = self;
-        gate.send(P::input(Signal::Next(item)), |act| perform(gate, scheduler, act));
+        self.send(Signal::Next(item));
     }
 
     fn error(self, error: E) {
-        let Self { gate, scheduler, perform, .. } = &self;
-        gate.send(P::input(Signal::Error(error)), |act| perform(gate, scheduler, act));
+        self.send(Signal::Error(error));
     }
 
     fn complete(self) {
-        let Self { gate, scheduler, perform, .. } = &self;
-        gate.send(P::input(Signal::Complete), |act| perform(gate, scheduler, act));
+        self.send(Signal::Complete);
     }
 
     #[inline]

@@ -20,15 +20,15 @@ const INBOX: usize = 1024;
 /// The machine travels through `slot`: who swaps it out runs it and swaps it back in. Who finds the slot empty puts
 /// the input into the inbox and leaves a note in the slot; who swaps the machine back in finds the note and looks
 /// into the inbox.
-pub struct SharedGate<M: Machine>(Arc<Inner<M>>);
+pub struct SharedGate<M, In>(Arc<Inner<M, In>>);
 
-struct Inner<M: Machine> {
+struct Inner<M, In> {
     slot: AtomicCell<Option<Box<Slot<M>>>>,
     runner: AtomicUsize,
     closed: AtomicBool,
     /// Whether the inbox holds something: set and cleared with the inbox locked.
     waiting: AtomicBool,
-    inbox: Mutex<VecDeque<M::In>>,
+    inbox: Mutex<VecDeque<In>>,
     room: Condvar,
     upstream: Mutex<Vec<BoxedSubscriptionSend>>,
 }
@@ -38,16 +38,16 @@ enum Slot<M> {
     Note,
 }
 
-impl<M: Machine> Clone for SharedGate<M> {
+impl<M, In> Clone for SharedGate<M, In> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
 /// A [`SharedGate`] that does not keep its machine alive.
-pub struct WeakSharedGate<M: Machine>(Weak<Inner<M>>);
+pub struct WeakSharedGate<M, In>(Weak<Inner<M, In>>);
 
-impl<M: Machine> Clone for WeakSharedGate<M> {
+impl<M, In> Clone for WeakSharedGate<M, In> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
@@ -57,9 +57,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<M: Machine> Gate<M> for SharedGate<M> {
+impl<M, In> Gate<M, In> for SharedGate<M, In> {
     type Sub = BoxedSubscriptionSend;
-    type Weak = WeakSharedGate<M>;
+    type Weak = WeakSharedGate<M, In>;
 
     fn new(machine: M) -> Self {
         Self(Arc::new(Inner {
@@ -71,38 +71,6 @@ impl<M: Machine> Gate<M> for SharedGate<M> {
             room: Condvar::new(),
             upstream: Mutex::default(),
         }))
-    }
-
-    #[inline]
-    fn send(&self, input: M::In, mut perform: impl FnMut(M::Act)) {
-        let inner = &*self.0;
-        match inner.slot.take() {
-            Some(mut boxed) if matches!(*boxed, Slot::Machine(_)) => {
-                inner.runner.store(thread_token(), Ordering::Relaxed);
-                // What this thread left in the inbox earlier goes first.
-                if inner.waiting.load(Ordering::Acquire) {
-                    inner.post(&mut lock(&inner.inbox), input);
-                    return inner.run_inbox(boxed, None, perform);
-                }
-                let mut act = None;
-                if let Slot::Machine(machine) = &mut *boxed {
-                    match step(machine, input) {
-                        Step::Continue => {}
-                        Step::Done => inner.closed.store(true, Ordering::Release),
-                        Step::Act(a) => act = Some(a),
-                    }
-                }
-                match inner.put_back(boxed) {
-                    Some(noted) => inner.run_inbox(noted, act, perform),
-                    None => {
-                        if let Some(act) = act {
-                            perform(act);
-                        }
-                    }
-                }
-            }
-            found => inner.send_later(found, input, perform),
-        }
     }
 
     #[inline]
@@ -118,7 +86,7 @@ impl<M: Machine> Gate<M> for SharedGate<M> {
         inner.release_upstream();
         // If the machine is out, its runner sees `closed` when it is done; a note makes sure that it looks again.
         if let Some(boxed) = inner.leave_note(None) {
-            inner.run_inbox(boxed, None, |_| {});
+            inner.release(boxed);
         }
     }
 
@@ -150,7 +118,44 @@ impl<M: Machine> Gate<M> for SharedGate<M> {
     }
 }
 
-impl<M: Machine> Inner<M> {
+impl<M, In> SharedGate<M, In> {
+    #[inline]
+    pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
+        let inner = &*self.0;
+        match inner.slot.take() {
+            Some(mut boxed) if matches!(*boxed, Slot::Machine(_)) => {
+                inner.runner.store(thread_token(), Ordering::Relaxed);
+                // What this thread left in the inbox earlier goes first.
+                if inner.waiting.load(Ordering::Acquire) {
+                    inner.post(&mut lock(&inner.inbox), input);
+                    return inner.run_inbox(boxed, None, perform);
+                }
+                let mut act = None;
+                if let Slot::Machine(machine) = &mut *boxed {
+                    match step(machine, input) {
+                        Step::Continue => {}
+                        Step::Done => inner.closed.store(true, Ordering::Release),
+                        Step::Act(a) => act = Some(a),
+                    }
+                }
+                match inner.put_back(boxed) {
+                    Some(noted) => inner.run_inbox(noted, act, perform),
+                    None => {
+                        if let Some(act) = act {
+                            perform(act);
+                        }
+                    }
+                }
+            }
+            found => inner.send_later(found, input, perform),
+        }
+    }
+}
+
+impl<M, In> Inner<M, In> {
     /// Puts the machine back (or drops it, when closed). Gives it out again where a note asks for another look.
     #[inline]
     fn put_back(&self, boxed: Box<Slot<M>>) -> Option<Box<Slot<M>>> {
@@ -180,7 +185,10 @@ impl<M: Machine> Inner<M> {
     }
 
     #[cold]
-    fn send_later(&self, found: Option<Box<Slot<M>>>, input: M::In, perform: impl FnMut(M::Act)) {
+    fn send_later<Act>(&self, found: Option<Box<Slot<M>>>, input: In, perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
         if self.closed.load(Ordering::Acquire) {
             return;
         }
@@ -206,15 +214,18 @@ impl<M: Machine> Inner<M> {
         }
     }
 
-    fn post(&self, inbox: &mut VecDeque<M::In>, input: M::In) {
+    fn post(&self, inbox: &mut VecDeque<In>, input: In) {
         inbox.push_back(input);
         self.waiting.store(true, Ordering::Release);
     }
 
     /// Runs the machine on all that waits in the inbox, until no note is left; then acts, with the gate free.
     #[cold]
-    fn run_inbox(&self, mut boxed: Box<Slot<M>>, act: Option<M::Act>, mut perform: impl FnMut(M::Act)) {
-        let mut acts: VecDeque<M::Act> = act.into_iter().collect();
+    fn run_inbox<Act>(&self, mut boxed: Box<Slot<M>>, act: Option<Act>, mut perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
+        let mut acts: VecDeque<Act> = act.into_iter().collect();
         loop {
             self.runner.store(thread_token(), Ordering::Relaxed);
             if let Slot::Machine(machine) = &mut *boxed {
@@ -267,7 +278,7 @@ impl<M: Machine> Inner<M> {
     }
 }
 
-impl<M: Machine> Subscription for SharedGate<M> {
+impl<M, In> Subscription for SharedGate<M, In> {
     fn unsubscribe(self) {
         self.close();
     }

@@ -36,11 +36,6 @@ impl<S: Clock> Time<S> {
         self.timer.arm(at);
     }
 
-    /// Whether it will be called.
-    pub fn armed(&self) -> bool {
-        self.timer.armed()
-    }
-
     /// Calls it no more.
     #[inline]
     pub fn disarm(&self) {
@@ -56,7 +51,7 @@ pub trait TimedKernel<I, T> {
     fn start<S: Clock>(&mut self, _time: &Time<S>) {}
     /// Handles one item.
     fn next<S: Clock>(&mut self, item: I, time: &Time<S>) -> Emit<T>;
-    /// The time has come. Called again as long as it emits an item.
+    /// The time has come. What is left for another moment, or for the same, arms the timer again.
     fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<T>;
     /// The source has completed. [`Emit::Skip`]: not yet, a tick will end it.
     fn complete<S: Clock>(&mut self, time: &Time<S>) -> Emit<T>;
@@ -89,9 +84,9 @@ impl<S, K, I, T, E> ObservableType for TimedApply<S, K, I, T, E> {
 /// The machine of a timed operator in context `C`.
 type MachineOf<C, K, I, T, E> = TimedMachine<<C as Context>::Inner, K, <C as Context>::Scheduler, I, T, E>;
 /// Its gate.
-type TimedGate<C, K, I, T, E> = GateOf<C, MachineOf<C, K, I, T, E>>;
+type TimedGate<C, K, I, T, E> = GateOf<C, MachineOf<C, K, I, T, E>, Timed<I, E>>;
 /// Its handle to that gate.
-type HandleOf<C, K, I, T, E> = Handle<TimedGate<C, K, I, T, E>, MachineOf<C, K, I, T, E>>;
+type HandleOf<C, K, I, T, E> = Handle<<C as Context>::Scope, MachineOf<C, K, I, T, E>, I, E>;
 
 impl<S, K, I, T, E, C, U> CoreObservable<C> for TimedApply<S, K, I, T, E>
 where
@@ -101,7 +96,7 @@ where
     C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<HandleOf<C, K, I, T, E>, C::Scheduler>>,
     K: TimedKernel<I, T>,
     E: 'static,
-    S: CoreObservable<C::With<SourceObserver<TimedGate<C, K, I, T, E>, MachineOf<C, K, I, T, E>>>, Unsub = U>,
+    S: CoreObservable<C::With<SourceObserver<C::Scope, MachineOf<C, K, I, T, E>, I, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = TimedGate<C, K, I, T, E>;
@@ -114,8 +109,8 @@ where
         let machine =
             TimedMachine { down: Down::new(down), kernel: self.kernel, time, ended: false, types: PhantomData };
         let gate = TimedGate::<C, K, I, T, E>::new(machine);
-        let started = starter.start(Handle::new(&gate), scheduler.clone());
-        gate.send(Timed::Start(started), never);
+        let started = starter.start(Handle(gate.clone()), scheduler.clone());
+        C::Scope::send(&gate, Timed::Start(started), never);
         attach(&gate, self.source.subscribe(C::With::from_parts(SourceObserver::new(&gate), scheduler)));
         gate
     }
@@ -166,42 +161,33 @@ where
         }
     }
 
-    fn ticks(&mut self) -> Step<Infallible> {
-        loop {
-            let emit = catch(K::NAME, || self.kernel.tick(&self.time));
-            let more = matches!(emit, Ok(Emit::Item(_)));
-            match self.emit(emit) {
-                Step::Continue if more => {}
-                Step::Continue => return self.release_if_over(),
-                done => return done,
-            }
-        }
-    }
-
     /// Nothing can come any more, and yet no end: nobody will say so.
     fn release_if_over(&self) -> Step<Infallible> {
         if self.ended && self.kernel.is_idle() { Step::Done } else { Step::Continue }
     }
 }
 
-impl<O, K, S, I, T, E> Machine for TimedMachine<O, K, S, I, T, E>
+impl<O, K, S, I, T, E> Machine<Timed<I, E>> for TimedMachine<O, K, S, I, T, E>
 where
     O: Observer<T, E>,
     K: TimedKernel<I, T>,
     S: Clock,
     E: 'static,
 {
-    type In = Timed<I, E>;
-    type Act = Infallible;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: Timed<I, E>) -> Step<Infallible> {
         match input {
             Timed::Source(Signal::Next(item)) => {
                 let emit = catch(K::NAME, || self.kernel.next(item, &self.time));
                 self.emit(emit)
             }
-            Timed::Tick => self.ticks(),
+            Timed::Tick => {
+                let emit = catch(K::NAME, || self.kernel.tick(&self.time));
+                match self.emit(emit) {
+                    Step::Continue => self.release_if_over(),
+                    done => done,
+                }
+            }
             Timed::Source(Signal::Complete) => {
                 let emit = catch(K::NAME, || self.kernel.complete(&self.time));
                 self.emit(emit)
@@ -225,67 +211,57 @@ where
 }
 
 /// The observer of a timed operator's source.
-pub struct SourceObserver<G, M>(Handle<G, M>, fn(&G));
+pub struct SourceObserver<Sc: Flow, M, I, E> {
+    gate: Sc::Gate<M, Timed<I, E>>,
+    /// Sends [`Timed::Gone`]; a function, as a `Drop` has no bounds of its own.
+    gone: fn(&Sc::Gate<M, Timed<I, E>>),
+}
 
-impl<G, M> SourceObserver<G, M> {
-    fn new<T, E>(gate: &G) -> Self
+impl<Sc: Flow, M, I, E> SourceObserver<Sc, M, I, E> {
+    fn new(gate: &Sc::Gate<M, Timed<I, E>>) -> Self
     where
-        G: Gate<M>,
-        M: Machine<In = Timed<T, E>, Act = Infallible>,
+        M: Machine<Timed<I, E>>,
     {
-        Self(Handle::new(gate), |gate| gate.send(Timed::Gone, never))
+        Self { gate: gate.clone(), gone: |gate| Sc::send(gate, Timed::Gone, never) }
     }
 }
 
-impl<G, M> Drop for SourceObserver<G, M> {
+impl<Sc: Flow, M, I, E> Drop for SourceObserver<Sc, M, I, E> {
     fn drop(&mut self) {
-        (self.1)(&self.0.gate);
+        (self.gone)(&self.gate);
     }
 }
 
-impl<G, M, T, E> Observer<T, E> for SourceObserver<G, M>
+impl<Sc, M, I, E> Observer<I, E> for SourceObserver<Sc, M, I, E>
 where
-    G: Gate<M>,
-    M: Machine<In = Timed<T, E>, Act = Infallible>,
+    Sc: Flow,
+    M: Machine<Timed<I, E>>,
 {
     #[inline]
-    fn next(&mut self, item: T) {
-        self.0.gate.send(Timed::Source(Signal::Next(item)), never);
+    fn next(&mut self, item: I) {
+        Sc::send(&self.gate, Timed::Source(Signal::Next(item)), never);
     }
 
     fn error(self, error: E) {
-        self.0.gate.send(Timed::Source(Signal::Error(error)), never);
+        Sc::send(&self.gate, Timed::Source(Signal::Error(error)), never);
     }
 
     fn complete(self) {
-        self.0.gate.send(Timed::Source(Signal::Complete), never);
+        Sc::send(&self.gate, Timed::Source(Signal::Complete), never);
     }
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.0.gate.closed()
+        self.gate.closed()
     }
 }
 
 /// A gate as the target of a timer.
-pub struct Handle<G, M> {
-    gate: G,
-    types: PhantomData<fn() -> M>,
-}
+pub struct Handle<Sc: Flow, M, I, E>(Sc::Gate<M, Timed<I, E>>);
 
-impl<G: Clone, M> Handle<G, M> {
-    fn new(gate: &G) -> Self {
-        Self { gate: gate.clone(), types: PhantomData }
-    }
-}
-
-impl<G, M, T, E> Tick for Handle<G, M>
-where
-    G: Gate<M>,
-    M: Machine<In = Timed<T, E>, Act = Infallible>,
-{
+impl<Sc: Flow, M: Machine<Timed<I, E>>, I, E> Tick for Handle<Sc, M, I, E> {
     fn tick(&self) -> bool {
-        self.gate.send(Timed::Tick, never);
-        !self.gate.closed()
+        Sc::send(&self.0, Timed::Tick, never);
+        !self.0.closed()
     }
 }

@@ -102,11 +102,6 @@ impl Timer {
         }
     }
 
-    /// Whether there is a deadline.
-    pub fn armed(&self) -> bool {
-        self.0.deadline.load(Ordering::Acquire) != NONE
-    }
-
     /// Takes the deadline away.
     #[inline]
     pub fn disarm(&self) {

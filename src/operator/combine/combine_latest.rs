@@ -60,7 +60,7 @@ where
     }
 }
 
-impl<O, F, T, U, R, E> Machine for Combining<O, F, T, U, R, E>
+impl<O, F, T, U, R, E> Machine<Either<T, U, E>> for Combining<O, F, T, U, R, E>
 where
     O: Observer<R, E>,
     F: FnMut(T, U) -> R,
@@ -68,11 +68,8 @@ where
     U: Clone,
     E: 'static,
 {
-    type In = Either<T, U, E>;
-    type Act = Infallible;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(left)) => {
                 self.left = Some(left);

@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     error::PanicError,
-    gate::{Any, Down, Flow, Gate, GateObserver, GateOf, Machine, Signal, Step, SubOf, attach},
+    gate::{Any, Down, Flow, Gate, GateObserver, GateOf, Machine, Signal, Step, SubOf, attach, never},
 };
 
 /// See [`merge`](super::CombineOps::merge).
@@ -34,8 +34,9 @@ impl<A, B, T, E> ObservableType for Merge<A, B, T, E> {
     type Err = E;
 }
 
+type Merged<C, T, E> = GateOf<C, Merging<<C as Context>::Inner, T, E>, Signal<T, E>>;
 type Input<C, T, E> =
-    GateObserver<GateOf<C, Merging<<C as Context>::Inner, T, E>>, Merging<<C as Context>::Inner, T, E>, Any>;
+    GateObserver<<C as Context>::Scope, Merging<<C as Context>::Inner, T, E>, Signal<T, E>, Any>;
 
 impl<A, B, T, E, C, UA, UB> CoreObservable<C> for Merge<A, B, T, E>
 where
@@ -48,11 +49,11 @@ where
     UA: Subscription + IntoBoxedSubscription<SubOf<C>>,
     UB: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = GateOf<C, Merging<C::Inner, T, E>>;
+    type Unsub = Merged<C, T, E>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = GateOf::<C, Merging<C::Inner, T, E>>::new(Merging::new(down, 2));
+        let gate = Merged::<C, T, E>::new(Merging::new(down, 2));
         attach(&gate, self.left.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler.clone())));
         if !gate.closed() {
             attach(&gate, self.right.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler)));
@@ -91,20 +92,20 @@ where
     S: CoreObservable<C::With<Input<C, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = GateOf<C, Merging<C::Inner, T, E>>;
+    type Unsub = Merged<C, T, E>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
         // One more than the sources, so that none at all completes too.
         let merging = Merging::new(down, self.sources.len() + 1);
-        let gate = GateOf::<C, Merging<C::Inner, T, E>>::new(merging);
+        let gate = Merged::<C, T, E>::new(merging);
         for source in self.sources {
             if gate.closed() {
                 break;
             }
             attach(&gate, source.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler.clone())));
         }
-        gate.send(Signal::Complete, crate::gate::never);
+        C::Scope::send(&gate, Signal::Complete, never);
         gate
     }
 }
@@ -122,10 +123,7 @@ impl<O, T, E> Merging<O, T, E> {
     }
 }
 
-impl<O: Observer<T, E>, T, E: 'static> Machine for Merging<O, T, E> {
-    type In = Signal<T, E>;
-    type Act = Infallible;
-
+impl<O: Observer<T, E>, T, E: 'static> Machine<Signal<T, E>> for Merging<O, T, E> {
     #[inline]
     fn on(&mut self, input: Signal<T, E>) -> Step<Infallible> {
         match input {

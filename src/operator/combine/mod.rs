@@ -179,16 +179,15 @@ macro_rules! two_sources {
         where
             C: rxrust::context::Context,
             C::Scope: $crate::gate::Flow,
-            $machine: $crate::gate::Machine<In = $crate::gate::Either<$left, $right, E>, Act = std::convert::Infallible>,
             A: rxrust::observable::CoreObservable<
                 C::With<$crate::gate::GateObserver<
-                    $crate::gate::GateOf<C, $machine>, $machine, $crate::gate::Left<$right>,
+                    C::Scope, $machine, $crate::gate::Either<$left, $right, E>, $crate::gate::Left,
                 >>,
                 Unsub = UA,
             >,
             B: rxrust::observable::CoreObservable<
                 C::With<$crate::gate::GateObserver<
-                    $crate::gate::GateOf<C, $machine>, $machine, $crate::gate::Right<$left>,
+                    C::Scope, $machine, $crate::gate::Either<$left, $right, E>, $crate::gate::Right,
                 >>,
                 Unsub = UB,
             >,
@@ -197,14 +196,14 @@ macro_rules! two_sources {
             UB: rxrust::subscription::Subscription
                 + rxrust::subscription::IntoBoxedSubscription<$crate::gate::SubOf<C>>,
         {
-            type Unsub = $crate::gate::GateOf<C, $machine>;
+            type Unsub = $crate::gate::GateOf<C, $machine, $crate::gate::Either<$left, $right, E>>;
 
             fn subscribe(self, context: C) -> Self::Unsub {
                 use rxrust::context::Context;
                 use $crate::gate::{Gate, GateObserver, attach};
                 let Self { left, right, $($field,)* .. } = self;
                 let ($down, scheduler) = context.into_parts();
-                let gate = $crate::gate::GateOf::<C, $machine>::new($build);
+                let gate = Self::Unsub::new($build);
                 macro_rules! side {
                     (left) => {
                         attach(&gate, left.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler.clone())))

@@ -28,12 +28,9 @@ pub struct WithLatest<O, T, U, E> {
     types: PhantomData<fn() -> (T, E)>,
 }
 
-impl<O: Observer<(T, U), E>, T, U: Clone, E: 'static> Machine for WithLatest<O, T, U, E> {
-    type In = Either<T, U, E>;
-    type Act = Infallible;
-
+impl<O: Observer<(T, U), E>, T, U: Clone, E: 'static> Machine<Either<T, U, E>> for WithLatest<O, T, U, E> {
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => match &self.latest {
                 Some(latest) => self.down.next((item, latest.clone())),

@@ -55,12 +55,9 @@ impl<O: Observer<(T, U), E>, T, U, E: 'static> Zipping<O, T, U, E> {
     }
 }
 
-impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine for Zipping<O, T, U, E> {
-    type In = Either<T, U, E>;
-    type Act = Infallible;
-
+impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine<Either<T, U, E>> for Zipping<O, T, U, E> {
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(left)) => match self.right.pop_front() {
                 Some(right) => self.pair(left, right),

@@ -40,9 +40,15 @@ impl<S, F, B, T, E, E2> ObservableType for CatchError<S, F, B, T, E, E2> {
 }
 
 type MachineOf<C, F, B, T, E, E2> = Catching<<C as Context>::Inner, F, B, T, E, E2>;
-type CatchGate<C, F, B, T, E, E2> = GateOf<C, MachineOf<C, F, B, T, E, E2>>;
-type Input<C, F, B, T, E, E2, P> =
-    ActObserver<CatchGate<C, F, B, T, E, E2>, MachineOf<C, F, B, T, E, E2>, P, <C as Context>::Scheduler>;
+type CatchGate<C, F, B, T, E, E2> = GateOf<C, MachineOf<C, F, B, T, E, E2>, Caught<T, E, E2>>;
+type Input<C, F, B, T, E, E2, P> = ActObserver<
+    <C as Context>::Scope,
+    MachineOf<C, F, B, T, E, E2>,
+    Caught<T, E, E2>,
+    B,
+    P,
+    <C as Context>::Scheduler,
+>;
 
 impl<S, F, B, T, E, E2, C, U, V> CoreObservable<C> for CatchError<S, F, B, T, E, E2>
 where
@@ -52,9 +58,9 @@ where
     E2: 'static,
     F: FnOnce(E) -> B,
     B: Observable,
-    S: CoreObservable<C::With<Input<C, F, B, T, E, E2, First<E2>>>, Unsub = U>,
+    S: CoreObservable<C::With<Input<C, F, B, T, E, E2, First>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
-    B::Inner: CoreObservable<C::With<Input<C, F, B, T, E, E2, Second<E>>>, Unsub = V>,
+    B::Inner: CoreObservable<C::With<Input<C, F, B, T, E, E2, Second>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = CatchGate<C, F, B, T, E, E2>;
@@ -86,23 +92,21 @@ pub enum Caught<T, E, E2> {
 
 /// The source.
 #[derive(Debug, Clone, Copy)]
-pub struct First<E2>(PhantomData<fn() -> E2>);
+pub struct First;
 /// What follows its error.
 #[derive(Debug, Clone, Copy)]
-pub struct Second<E>(PhantomData<fn() -> E>);
+pub struct Second;
 
-impl<T, E, E2> Port<T, E> for First<E2> {
-    type In = Caught<T, E, E2>;
+impl<T, E, E2> Port<T, E, Caught<T, E, E2>> for First {
     #[inline]
-    fn input(signal: Signal<T, E>) -> Self::In {
+    fn input(signal: Signal<T, E>) -> Caught<T, E, E2> {
         Caught::Source(signal)
     }
 }
 
-impl<T, E, E2> Port<T, E2> for Second<E> {
-    type In = Caught<T, E, E2>;
+impl<T, E, E2> Port<T, E2, Caught<T, E, E2>> for Second {
     #[inline]
-    fn input(signal: Signal<T, E2>) -> Self::In {
+    fn input(signal: Signal<T, E2>) -> Caught<T, E, E2> {
         Caught::Other(signal)
     }
 }
@@ -114,17 +118,14 @@ pub struct Catching<O, F, B, T, E, E2> {
     types: PhantomData<fn() -> (B, T, E, E2)>,
 }
 
-impl<O, F, B, T, E, E2> Machine for Catching<O, F, B, T, E, E2>
+impl<O, F, B, T, E, E2> Machine<Caught<T, E, E2>, B> for Catching<O, F, B, T, E, E2>
 where
     O: Observer<T, E2>,
     F: FnOnce(E) -> B,
     E2: 'static,
 {
-    type In = Caught<T, E, E2>;
-    type Act = B;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<B> {
+    fn on(&mut self, input: Caught<T, E, E2>) -> Step<B> {
         match input {
             Caught::Source(Signal::Next(item)) | Caught::Other(Signal::Next(item)) => self.down.next(item),
             Caught::Source(Signal::Complete) | Caught::Other(Signal::Complete) => self.down.complete(),

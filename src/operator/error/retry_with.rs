@@ -10,7 +10,7 @@ use rxrust::{
 
 use crate::{
     error::{PanicError, StreamError, catch},
-    gate::{Down, Flow, Gate, GateOf, Machine, Signal, Step, SubOf, attach},
+    gate::{Down, Flow, Gate, GateOf, Machine, Perform, Signal, Step, SubOf, attach},
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
 
@@ -108,7 +108,14 @@ impl<S, T, E> ObservableType for RetryWith<S, T, E> {
 }
 
 type MachineOf<C, S, T, E> = Retrying<<C as Context>::Inner, S, T, E>;
-type RetryGate<C, S, T, E> = GateOf<C, MachineOf<C, S, T, E>>;
+type RetryGate<C, S, T, E> = GateOf<C, MachineOf<C, S, T, E>, Attempt<T, E>>;
+type SourceObserver<C, S, T, E> = AttemptObserver<
+    <C as Context>::Scope,
+    MachineOf<C, S, T, E>,
+    Attempt<T, E>,
+    Act<S>,
+    <C as Context>::Scheduler,
+>;
 type TickOf<C, S, T, E> = RetryTick<RetryGate<C, S, T, E>, <C as Context>::Scheduler>;
 
 impl<S, T, E, C, U> CoreObservable<C> for RetryWith<S, T, E>
@@ -119,10 +126,7 @@ where
     C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<TickOf<C, S, T, E>, C::Scheduler>>,
     E: 'static,
     S: Clone
-        + CoreObservable<
-            C::With<AttemptObserver<RetryGate<C, S, T, E>, MachineOf<C, S, T, E>, C::Scheduler>>,
-            Unsub = U,
-        >,
+        + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = RetryGate<C, S, T, E>;
@@ -147,10 +151,7 @@ where
             C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<TickOf<C, S, T, E>, C::Scheduler>>,
             E: 'static,
             S: Clone
-                + CoreObservable<
-                    C::With<AttemptObserver<RetryGate<C, S, T, E>, MachineOf<C, S, T, E>, C::Scheduler>>,
-                    Unsub = U,
-                >,
+                + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
             U: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
             let mut next = Some(first);
@@ -165,7 +166,7 @@ where
                             attempt,
                         };
                         attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
-                        gate.send(Attempt::Subscribed, |act| next = Some(act));
+                        C::Scope::send(gate, Attempt::Subscribed, |act| next = Some(act));
                     }
                     Act::Wait(delay) => {
                         let timer = Timer::default();
@@ -175,19 +176,19 @@ where
                             gate: gate.clone(),
                             scheduler: scheduler.clone(),
                             tick: |gate, scheduler| {
-                                gate.send(Attempt::Due, |act| {
+                                C::Scope::send(gate, Attempt::Due, |act| {
                                     perform::<C, S, T, E, U>(gate, scheduler, act);
                                 });
                             },
                         };
                         let started = starter.start(target, scheduler.clone());
-                        gate.send(Attempt::Waiting(timer, started), |act| next = Some(act));
+                        C::Scope::send(gate, Attempt::Waiting(timer, started), |act| next = Some(act));
                     }
                 }
             }
         }
         let first = |act| perform::<C, S, T, E, U>(&gate, &scheduler, act);
-        gate.send(Attempt::Subscribed, first);
+        C::Scope::send(&gate, Attempt::Subscribed, first);
         gate
     }
 }
@@ -214,29 +215,28 @@ pub enum Attempt<T, E> {
 }
 
 /// The observer of one attempt.
-pub struct AttemptObserver<G, M: Machine, Sch> {
-    gate: G,
+pub struct AttemptObserver<Sc: Flow, M, In, Act, Sch> {
+    gate: Sc::Gate<M, In>,
     scheduler: Sch,
-    perform: crate::gate::Perform<G, M, Sch>,
+    perform: Perform<Sc, M, In, Act, Sch>,
     attempt: u64,
 }
 
-impl<G, M: Machine, Sch> AttemptObserver<G, M, Sch> {
+impl<Sc: Flow, M, T, E, Act, Sch> AttemptObserver<Sc, M, Attempt<T, E>, Act, Sch> {
     #[inline]
-    fn send<T, E>(&self, signal: Signal<T, E>)
+    fn send(&self, signal: Signal<T, E>)
     where
-        G: Gate<M>,
-        M: Machine<In = Attempt<T, E>>,
+        M: Machine<Attempt<T, E>, Act>,
     {
         let Self { gate, scheduler, perform, attempt } = self;
-        gate.send(Attempt::Source(*attempt, signal), |act| perform(gate, scheduler, act));
+        Sc::send(gate, Attempt::Source(*attempt, signal), |act| perform(gate, scheduler, act));
     }
 }
 
-impl<G, M, Sch, T, E> Observer<T, E> for AttemptObserver<G, M, Sch>
+impl<Sc, M, T, E, Act, Sch> Observer<T, E> for AttemptObserver<Sc, M, Attempt<T, E>, Act, Sch>
 where
-    G: Gate<M>,
-    M: Machine<In = Attempt<T, E>>,
+    Sc: Flow,
+    M: Machine<Attempt<T, E>, Act>,
 {
     #[inline]
     fn next(&mut self, item: T) {
@@ -299,17 +299,14 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
     }
 }
 
-impl<O, S, T, E> Machine for Retrying<O, S, T, E>
+impl<O, S, T, E> Machine<Attempt<T, E>, Act<S>> for Retrying<O, S, T, E>
 where
     O: Observer<T, E>,
     S: Clone,
     E: 'static,
 {
-    type In = Attempt<T, E>;
-    type Act = Act<S>;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Act<S>> {
+    fn on(&mut self, input: Attempt<T, E>) -> Step<Act<S>> {
         match input {
             Attempt::Source(attempt, signal) if attempt == self.attempt => match signal {
                 Signal::Next(item) => self.down.next(item),

@@ -22,12 +22,9 @@ pub struct TakingUntil<O, T, U, E> {
     types: PhantomData<fn() -> (T, U, E)>,
 }
 
-impl<O: Observer<T, E>, T, U, E: 'static> Machine for TakingUntil<O, T, U, E> {
-    type In = Either<T, U, E>;
-    type Act = Infallible;
-
+impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for TakingUntil<O, T, U, E> {
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => self.down.next(item),
             Either::Right(Signal::Complete) => Step::Continue,

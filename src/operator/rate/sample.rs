@@ -40,9 +40,7 @@ impl<I> TimedKernel<I, I> for Sample<I> {
     }
 
     fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<I> {
-        if !time.armed() {
-            time.arm(self.grid.after(time.now()));
-        }
+        time.arm(self.grid.after(time.now()));
         self.latest.take().map_or(Emit::Skip, Emit::Item)
     }
 
@@ -70,12 +68,9 @@ pub struct Sampling<O, T, U, E> {
     types: PhantomData<fn() -> (U, E)>,
 }
 
-impl<O: Observer<T, E>, T, U, E: 'static> Machine for Sampling<O, T, U, E> {
-    type In = Either<T, U, E>;
-    type Act = Infallible;
-
+impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for Sampling<O, T, U, E> {
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => {
                 self.latest = Some(item);

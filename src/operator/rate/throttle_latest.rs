@@ -48,8 +48,7 @@ impl<I> TimedKernel<I, I> for ThrottleLatest<I> {
                 Emit::Item(item)
             }
             None => {
-                // A tick that follows the item of the same moment must not open the window that it has just begun.
-                self.open = !time.armed();
+                self.open = true;
                 Emit::Skip
             }
         }

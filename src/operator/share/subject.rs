@@ -75,7 +75,10 @@ impl<T: 'static, E: 'static> Hosts<T, E> for SharedScope {
     type Observer = BoxedObserverSend<'static, T, E>;
 }
 
-type HubGate<T, E, Sc, V> = <Sc as Flow>::Gate<Cast<T, E, <Sc as Hosts<T, E>>::Observer, V>>;
+type Casting<T, E, Sc, V> = Cast<T, E, <Sc as Hosts<T, E>>::Observer, V>;
+type HubGate<T, E, Sc, V> = <Sc as Flow>::Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Observer>>;
+type WeakHub<T, E, Sc, V> =
+    <HubGate<T, E, Sc, V> as Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Observer>>>::Weak;
 
 /// A subject's handle: the gate to its subscribers, and whether it has ended.
 pub(super) struct Hub<T: Clone + 'static, E: Clone + 'static, Sc: Hosts<T, E>, V: Latest<T>> {
@@ -99,7 +102,7 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
 
     #[inline]
     pub(super) fn send(&self, signal: Signal<T, E>) {
-        self.gate.send(CastIn::Signal(signal), never);
+        Sc::send(&self.gate, CastIn::Signal(signal), never);
     }
 
     pub(super) fn ended(&self) -> bool {
@@ -110,14 +113,14 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
         let alive = Arc::new(AtomicBool::new(true));
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let subscriber = Subscriber { id, alive: alive.clone(), observer: Some(observer) };
-        self.gate.send(CastIn::Subscribe(subscriber), never);
+        Sc::send(&self.gate, CastIn::Subscribe(subscriber), never);
         SubjectSubscription { gate: self.gate.downgrade(), id, alive }
     }
 }
 
 /// A subscription to a subject; it does not keep the subject alive.
 pub struct SubjectSubscription<T: Clone + 'static, E: Clone + 'static, Sc: Hosts<T, E>, V: Latest<T>> {
-    gate: <HubGate<T, E, Sc, V> as Gate<Cast<T, E, Sc::Observer, V>>>::Weak,
+    gate: WeakHub<T, E, Sc, V>,
     id: u64,
     alive: Arc<AtomicBool>,
 }
@@ -127,7 +130,7 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Subscription for Subject
         if self.alive.swap(false, Ordering::AcqRel)
             && let Some(gate) = HubGate::<T, E, Sc, V>::upgrade(&self.gate)
         {
-            gate.send(CastIn::Unsubscribe(self.id), never);
+            Sc::send(&gate, CastIn::Unsubscribe(self.id), never);
         }
     }
 
@@ -277,18 +280,15 @@ fn drop_each<O>(gone: impl Iterator<Item = Subscriber<O>>) {
     }
 }
 
-impl<T, E, O, V> Machine for Cast<T, E, O, V>
+impl<T, E, O, V> Machine<CastIn<T, E, O>> for Cast<T, E, O, V>
 where
     T: Clone,
     E: Clone + 'static,
     O: Observer<T, E>,
     V: Latest<T>,
 {
-    type In = CastIn<T, E, O>;
-    type Act = Infallible;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Infallible> {
+    fn on(&mut self, input: CastIn<T, E, O>) -> Step<Infallible> {
         match input {
             CastIn::Signal(Signal::Next(item)) => {
                 if self.end.is_none() {

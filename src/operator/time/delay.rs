@@ -40,22 +40,19 @@ impl<I> TimedKernel<I, I> for Delay<I> {
     }
 
     fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<I> {
-        match (self.waiting.front(), self.end) {
-            (Some((due, _)), _) => {
-                let due = *due;
-                if due <= time.now() {
-                    self.waiting.pop_front().map_or(Emit::Skip, |(_, item)| Emit::Item(item))
-                } else {
-                    time.arm(due);
-                    Emit::Skip
+        let now = time.now();
+        let item = match self.waiting.front() {
+            Some((due, _)) if *due <= now => self.waiting.pop_front().map(|(_, item)| item),
+            _ => None,
+        };
+        match (item, self.waiting.front(), self.end) {
+            (None, None, Some(end)) if end <= now => Emit::End,
+            (item, front, end) => {
+                if let Some(next) = front.map(|(due, _)| *due).or(end) {
+                    time.arm(next);
                 }
+                item.map_or(Emit::Skip, Emit::Item)
             }
-            (None, Some(end)) if end <= time.now() => Emit::End,
-            (None, Some(end)) => {
-                time.arm(end);
-                Emit::Skip
-            }
-            (None, None) => Emit::Skip,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{
     buffer::Buffer,
     error::{PanicError, catch},
     gate::{
-        ActObserver, Down, Flow, Gate, GateOf, Inner, Machine, Outer, Signal, Step, SubOf, attach, thread_token,
+        ActObserver, Down, Flow, Gate, GateOf, Inner, Machine, Outer, Port, Signal, Step, SubOf, attach, thread_token,
     },
 };
 
@@ -52,9 +52,15 @@ impl<S, F, I, In, T, E> ObservableType for FlatMap<S, F, I, In, T, E> {
 }
 
 type MachineOf<C, F, I, In, T, E> = Flattening<<C as Context>::Inner, F, I, In, T, E>;
-type FlatGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>>;
-type Input<C, F, I, In, T, E, P> =
-    ActObserver<FlatGate<C, F, I, In, T, E>, MachineOf<C, F, I, In, T, E>, P, <C as Context>::Scheduler>;
+type FlatGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>, Flat<I, T, E>>;
+type Input<C, F, I, In, T, E, P> = ActObserver<
+    <C as Context>::Scope,
+    MachineOf<C, F, I, In, T, E>,
+    Flat<I, T, E>,
+    In,
+    P,
+    <C as Context>::Scheduler,
+>;
 
 impl<S, F, I, In, T, E, C, U, V> CoreObservable<C> for FlatMap<S, F, I, In, T, E>
 where
@@ -64,9 +70,9 @@ where
     E: 'static,
     F: FnMut(I) -> In,
     In: Observable,
-    S: CoreObservable<C::With<Input<C, F, I, In, T, E, Outer<T>>>, Unsub = U>,
+    S: CoreObservable<C::With<Input<C, F, I, In, T, E, Outer>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
-    In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner<I>>>, Unsub = V>,
+    In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = FlatGate<C, F, I, In, T, E>;
@@ -96,14 +102,14 @@ where
             E: 'static,
             F: FnMut(I) -> In,
             In: Observable,
-            In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner<I>>>, Unsub = V>,
+            In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner>>, Unsub = V>,
             V: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
             let mut next = VecDeque::from([first]);
             while let Some(inner) = next.pop_front() {
                 let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>);
                 attach(gate, inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));
-                gate.send(Flat::Subscribed(thread_token()), |inner| next.push_back(inner));
+                C::Scope::send(gate, Flat::Subscribed(thread_token()), |inner| next.push_back(inner));
             }
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
@@ -123,18 +129,16 @@ pub enum Flat<I, T, E> {
     Subscribed(usize),
 }
 
-impl<I, T, E> crate::gate::Port<I, E> for Outer<T> {
-    type In = Flat<I, T, E>;
+impl<I, T, E> Port<I, E, Flat<I, T, E>> for Outer {
     #[inline]
-    fn input(signal: Signal<I, E>) -> Self::In {
+    fn input(signal: Signal<I, E>) -> Flat<I, T, E> {
         Flat::Outer(signal)
     }
 }
 
-impl<I, T, E> crate::gate::Port<T, E> for Inner<I> {
-    type In = Flat<I, T, E>;
+impl<I, T, E> Port<T, E, Flat<I, T, E>> for Inner {
     #[inline]
-    fn input(signal: Signal<T, E>) -> Self::In {
+    fn input(signal: Signal<T, E>) -> Flat<I, T, E> {
         Flat::Inner(signal)
     }
 }
@@ -190,17 +194,14 @@ where
     }
 }
 
-impl<O, F, I, In, T, E> Machine for Flattening<O, F, I, In, T, E>
+impl<O, F, I, In, T, E> Machine<Flat<I, T, E>, In> for Flattening<O, F, I, In, T, E>
 where
     O: Observer<T, E>,
     F: FnMut(I) -> In,
     E: 'static,
 {
-    type In = Flat<I, T, E>;
-    type Act = In;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<In> {
+    fn on(&mut self, input: Flat<I, T, E>) -> Step<In> {
         match input {
             Flat::Inner(Signal::Next(item)) => self.down.next(item),
             Flat::Outer(Signal::Next(item)) => {

@@ -16,7 +16,7 @@ use rxrust::{
 
 use crate::{
     error::{PanicError, catch},
-    gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Perform, Port, Signal, Step, SubOf, attach},
+    gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Outer, Perform, Port, Signal, Step, SubOf, attach},
 };
 
 /// See [`switch_map`](super::TransformOps::switch_map).
@@ -47,7 +47,23 @@ impl<S, F, I, In, T, E> ObservableType for SwitchMap<S, F, I, In, T, E> {
 }
 
 type MachineOf<C, F, I, In, T, E> = Switching<<C as Context>::Inner, F, I, In, T, E, SubOf<C>>;
-type SwitchGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>>;
+type Input<C, I, T, E> = Switch<I, T, E, SubOf<C>>;
+type SwitchGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>, Input<C, I, T, E>>;
+type SourceObserver<C, F, I, In, T, E> = ActObserver<
+    <C as Context>::Scope,
+    MachineOf<C, F, I, In, T, E>,
+    Input<C, I, T, E>,
+    Start<In>,
+    Outer,
+    <C as Context>::Scheduler,
+>;
+type InnerObserver<C, F, I, In, T, E> = SwitchedObserver<
+    <C as Context>::Scope,
+    MachineOf<C, F, I, In, T, E>,
+    Input<C, I, T, E>,
+    Start<In>,
+    <C as Context>::Scheduler,
+>;
 
 impl<S, F, I, In, T, E, C, U, V> CoreObservable<C> for SwitchMap<S, F, I, In, T, E>
 where
@@ -57,24 +73,9 @@ where
     E: 'static,
     F: FnMut(I) -> In,
     In: Observable,
-    S: CoreObservable<
-            C::With<
-                ActObserver<
-                    SwitchGate<C, F, I, In, T, E>,
-                    MachineOf<C, F, I, In, T, E>,
-                    SwitchOuter<T, SubOf<C>>,
-                    C::Scheduler,
-                >,
-            >,
-            Unsub = U,
-        >,
+    S: CoreObservable<C::With<SourceObserver<C, F, I, In, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
-    In::Inner: CoreObservable<
-            C::With<
-                SwitchedObserver<SwitchGate<C, F, I, In, T, E>, MachineOf<C, F, I, In, T, E>, C::Scheduler>,
-            >,
-            Unsub = V,
-        >,
+    In::Inner: CoreObservable<C::With<InnerObserver<C, F, I, In, T, E>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = SwitchGate<C, F, I, In, T, E>;
@@ -104,16 +105,7 @@ where
             E: 'static,
             F: FnMut(I) -> In,
             In: Observable,
-            In::Inner: CoreObservable<
-                    C::With<
-                        SwitchedObserver<
-                            SwitchGate<C, F, I, In, T, E>,
-                            MachineOf<C, F, I, In, T, E>,
-                            C::Scheduler,
-                        >,
-                    >,
-                    Unsub = V,
-                >,
+            In::Inner: CoreObservable<C::With<InnerObserver<C, F, I, In, T, E>>, Unsub = V>,
             V: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
             let mut next = VecDeque::from([first]);
@@ -127,7 +119,7 @@ where
                 };
                 let sub = inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
                 let sub = if sub.is_closed() { None } else { Some(SubscriptionGuard::new(sub.into_boxed())) };
-                gate.send(Switch::Subscribed(number, sub), |start| next.push_back(start));
+                C::Scope::send(gate, Switch::Subscribed(number, sub), |start| next.push_back(start));
             }
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
@@ -146,13 +138,9 @@ pub enum Switch<I, T, E, Sub: Subscription> {
     Subscribed(u64, Option<SubscriptionGuard<Sub>>),
 }
 
-/// The source of a `switch_map`.
-pub struct SwitchOuter<T, Sub>(PhantomData<fn() -> (T, Sub)>);
-
-impl<I, T, E, Sub: Subscription> Port<I, E> for SwitchOuter<T, Sub> {
-    type In = Switch<I, T, E, Sub>;
+impl<I, T, E, Sub: Subscription> Port<I, E, Switch<I, T, E, Sub>> for Outer {
     #[inline]
-    fn input(signal: Signal<I, E>) -> Self::In {
+    fn input(signal: Signal<I, E>) -> Switch<I, T, E, Sub> {
         Switch::Outer(signal)
     }
 }
@@ -165,31 +153,32 @@ pub struct Start<In> {
 }
 
 /// The observer of an inner source; closed as soon as there is a later one.
-pub struct SwitchedObserver<G, M: Machine, Sch> {
-    gate: G,
+pub struct SwitchedObserver<Sc: Flow, M, In, Act, Sch> {
+    gate: Sc::Gate<M, In>,
     scheduler: Sch,
-    perform: Perform<G, M, Sch>,
+    perform: Perform<Sc, M, In, Act, Sch>,
     number: u64,
     latest: Arc<AtomicU64>,
 }
 
-impl<G, M: Machine, Sch> SwitchedObserver<G, M, Sch> {
+impl<Sc: Flow, M, I, T, E, Sub: Subscription, Act, Sch>
+    SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
+{
     #[inline]
-    fn send<I, T, E, Sub>(&self, signal: Signal<T, E>)
+    fn send(&self, signal: Signal<T, E>)
     where
-        G: Gate<M>,
-        M: Machine<In = Switch<I, T, E, Sub>>,
-        Sub: Subscription,
+        M: Machine<Switch<I, T, E, Sub>, Act>,
     {
         let Self { gate, scheduler, perform, number, .. } = self;
-        gate.send(Switch::Inner(*number, signal), |act| perform(gate, scheduler, act));
+        Sc::send(gate, Switch::Inner(*number, signal), |act| perform(gate, scheduler, act));
     }
 }
 
-impl<G, M, Sch, I, T, E, Sub> Observer<T, E> for SwitchedObserver<G, M, Sch>
+impl<Sc, M, I, T, E, Sub, Act, Sch> Observer<T, E>
+    for SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
 where
-    G: Gate<M>,
-    M: Machine<In = Switch<I, T, E, Sub>>,
+    Sc: Flow,
+    M: Machine<Switch<I, T, E, Sub>, Act>,
     Sub: Subscription,
 {
     #[inline]
@@ -251,18 +240,15 @@ where
     }
 }
 
-impl<O, F, I, In, T, E, Sub> Machine for Switching<O, F, I, In, T, E, Sub>
+impl<O, F, I, In, T, E, Sub> Machine<Switch<I, T, E, Sub>, Start<In>> for Switching<O, F, I, In, T, E, Sub>
 where
     O: Observer<T, E>,
     F: FnMut(I) -> In,
     E: 'static,
     Sub: Subscription,
 {
-    type In = Switch<I, T, E, Sub>;
-    type Act = Start<In>;
-
     #[inline]
-    fn on(&mut self, input: Self::In) -> Step<Start<In>> {
+    fn on(&mut self, input: Switch<I, T, E, Sub>) -> Step<Start<In>> {
         match input {
             Switch::Inner(number, signal) => {
                 if number != self.latest.load(Ordering::Relaxed) {
