@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    cell::{Cell, RefCell},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -15,8 +16,8 @@ use crate::dead_letter::DeadLetterError;
 ///
 /// A stream with this error type routes such failures like any other error (`on_error_route`, `catch_error`,
 /// `retry_with`). [`ErrorOps::stream_error`](crate::operator::error::ErrorOps::stream_error) turns any stream into
-/// one. In a stream with another error type they cannot be represented: the subscription ends and the failure goes
-/// to the [`on_unhandled`] hook.
+/// one, wherever it stands in the chain. In a stream with another error type they cannot be represented: the
+/// subscription ends and the failure goes to the [`on_unhandled`] hook.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StreamError {
@@ -75,7 +76,30 @@ pub struct OverflowError {
     pub capacity: usize,
 }
 
-/// Runs a user's closure; a panic becomes a value.
+/// Runs a user's closure under the name of its operator. Costs nothing unless it panics.
+#[inline(always)]
+pub(crate) fn named<R>(operator: &'static str, f: impl FnOnce() -> R) -> R {
+    struct Name(&'static str);
+    impl Drop for Name {
+        #[cold]
+        fn drop(&mut self) {
+            OPERATOR.set(Some(self.0));
+        }
+    }
+    let name = Name(operator);
+    let value = f();
+    std::mem::forget(name);
+    value
+}
+
+thread_local! {
+    /// The operator whose closure is panicking.
+    static OPERATOR: Cell<Option<&'static str>> = const { Cell::new(None) };
+    /// The failure that observers which are being dropped may take: see [`fail`].
+    static FAILURE: RefCell<Option<StreamError>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`; a panic becomes a value. `operator` names it unless an operator further in was [`named`].
 #[inline(always)]
 pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<R, PanicError> {
     match catch_unwind(AssertUnwindSafe(f)) {
@@ -86,20 +110,24 @@ pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<
 
 #[cold]
 fn panic_error(operator: &'static str, payload: Box<dyn Any + Send>) -> PanicError {
-    PanicError { operator, message: panic_message(&*payload).into() }
-}
-
-/// What a panic's payload says.
-pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
-    payload
+    let message = payload
         .downcast_ref::<&'static str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a value that is not text")
+        .into();
+    // A payload may panic when it is dropped.
+    if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
+        eprintln!("rxevents: a panic's payload panicked when it was dropped");
+    }
+    PanicError { operator: OPERATOR.take().unwrap_or(operator), message }
 }
 
-/// Ends `down` with a failure of an operator: as its error where its error type can hold it, else by dropping it
-/// and telling the [`on_unhandled`] hook.
+/// Ends `down` with a failure of an operator.
+///
+/// Where its error type is [`StreamError`], as that error. Otherwise `down` is dropped, and the failure is there to be
+/// [taken](take_failure) by what is dropped with it: the observer of a `stream_error` further down, a gate. What
+/// nobody takes goes to the [`on_unhandled`] hook.
 #[cold]
 pub(crate) fn fail<T, E: 'static, O: Observer<T, E>>(down: O, failure: impl Into<StreamError>) {
     match failure.into().into_error::<E>() {
@@ -108,14 +136,26 @@ pub(crate) fn fail<T, E: 'static, O: Observer<T, E>>(down: O, failure: impl Into
                 unhandled(&panic.into());
             }
         }
-        Err(failure) => {
-            unhandled(&failure);
-            // Dropping a user's closure may panic as well.
-            if let Err(panic) = catch("drop", || drop(down)) {
-                unhandled(&panic.into());
-            }
-        }
+        Err(failure) => drop_with(down, failure),
     }
+}
+
+/// Drops what a failure ended, which may take the failure.
+#[cold]
+pub(crate) fn drop_with<O>(ended: O, failure: StreamError) {
+    let outer = FAILURE.replace(Some(failure));
+    let dropped = catch("drop", || drop(ended));
+    if let Some(failure) = FAILURE.replace(outer) {
+        unhandled(&failure);
+    }
+    if let Err(panic) = dropped {
+        unhandled(&panic.into());
+    }
+}
+
+/// The failure that is ending what is being dropped, if there is one and nobody has taken it.
+pub(crate) fn take_failure() -> Option<StreamError> {
+    FAILURE.take()
 }
 
 type Hook = Arc<dyn Fn(&StreamError) + Send + Sync>;

@@ -8,6 +8,8 @@ pub mod gate;
 pub mod operator;
 pub mod prelude;
 pub mod source;
+#[cfg(all(any(test, feature = "testing"), not(target_arch = "wasm32")))]
+pub mod testing;
 pub mod time;
 
 pub use buffer::{Buffer, Drops, Overflow};

@@ -1,22 +1,27 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    mem,
     rc::{Rc, Weak},
 };
 
 use rxrust::subscription::{BoxedSubscription, Subscription};
 
-use super::{Gate, Machine, Step, step};
+use super::{Gate, Machine, Step, panic_of_machine};
+use crate::error::{StreamError, catch, unhandled};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
 pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
 
 struct Inner<M, In> {
     machine: RefCell<Option<M>>,
-    inbox: RefCell<VecDeque<In>>,
-    waiting: Cell<bool>,
+    /// Something is in the inbox, or the gate has closed: look again after the step.
+    attention: Cell<bool>,
     closed: Cell<bool>,
+    panicked: Cell<bool>,
+    inbox: RefCell<VecDeque<In>>,
     upstream: RefCell<Vec<BoxedSubscription>>,
+    fail: fn(&mut M, StreamError),
 }
 
 impl<M, In> Clone for LocalGate<M, In> {
@@ -34,19 +39,107 @@ impl<M, In> Clone for WeakLocalGate<M, In> {
     }
 }
 
+/// Closes the gate when the machine panics.
+struct Running<'a, M, In>(&'a Inner<M, In>);
+
+impl<M, In> Drop for Running<'_, M, In> {
+    #[cold]
+    fn drop(&mut self) {
+        self.0.panicked.set(true);
+        self.0.closed.set(true);
+    }
+}
+
+impl<M, In> LocalGate<M, In> {
+    pub(super) fn new(machine: M, fail: fn(&mut M, StreamError)) -> Self {
+        Self(Rc::new(Inner {
+            machine: RefCell::new(Some(machine)),
+            attention: Cell::new(false),
+            closed: Cell::new(false),
+            panicked: Cell::new(false),
+            inbox: RefCell::default(),
+            upstream: RefCell::default(),
+            fail,
+        }))
+    }
+
+    #[inline]
+    pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
+    where
+        M: Machine<In, Act>,
+    {
+        let inner = &*self.0;
+        let Ok(mut guard) = inner.machine.try_borrow_mut() else { return inner.post(input) };
+        if inner.closed.get() {
+            return;
+        }
+        let Some(machine) = guard.as_mut() else { return };
+        let running = Running(inner);
+        let step = machine.on(input);
+        if matches!(step, Step::Done) || inner.attention.get() {
+            let acts = inner.after(machine, step);
+            mem::forget(running);
+            let ended = if inner.closed.get() { guard.take() } else { None };
+            drop(guard);
+            if inner.closed.get() {
+                return inner.release(ended);
+            }
+            return acts.into_iter().for_each(perform);
+        }
+        mem::forget(running);
+        drop(guard);
+        if let Step::Act(act) = step {
+            perform(act);
+        }
+    }
+}
+
+impl<M, In> Inner<M, In> {
+    #[cold]
+    fn post(&self, input: In) {
+        if !self.closed.get() {
+            self.inbox.borrow_mut().push_back(input);
+            self.attention.set(true);
+        }
+    }
+
+    /// Runs the machine on what arrived during a step.
+    #[cold]
+    fn after<Act>(&self, machine: &mut M, step: Step<Act>) -> VecDeque<Act>
+    where
+        M: Machine<In, Act>,
+    {
+        let mut acts = VecDeque::new();
+        let mut step = step;
+        loop {
+            match step {
+                Step::Continue => {}
+                Step::Done => self.closed.set(true),
+                Step::Act(act) => acts.push_back(act),
+            }
+            if self.closed.get() {
+                return acts;
+            }
+            let Some(next) = self.inbox.borrow_mut().pop_front() else {
+                self.attention.set(false);
+                return acts;
+            };
+            step = machine.on(next);
+        }
+    }
+
+    #[cold]
+    fn release(&self, machine: Option<M>) {
+        let upstream = mem::take(&mut *self.upstream.borrow_mut());
+        let inbox = mem::take(&mut *self.inbox.borrow_mut());
+        upstream.into_iter().for_each(Subscription::unsubscribe);
+        drop((machine, inbox));
+    }
+}
+
 impl<M, In> Gate<M, In> for LocalGate<M, In> {
     type Sub = BoxedSubscription;
     type Weak = WeakLocalGate<M, In>;
-
-    fn new(machine: M) -> Self {
-        Self(Rc::new(Inner {
-            machine: RefCell::new(Some(machine)),
-            inbox: RefCell::default(),
-            waiting: Cell::new(false),
-            closed: Cell::new(false),
-            upstream: RefCell::default(),
-        }))
-    }
 
     #[inline]
     fn closed(&self) -> bool {
@@ -58,6 +151,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         if inner.closed.replace(true) {
             return;
         }
+        inner.attention.set(true);
         // Busy means: we are below the machine's own `on`; who runs it releases it then.
         if let Ok(mut guard) = inner.machine.try_borrow_mut() {
             let machine = guard.take();
@@ -79,71 +173,28 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         }
     }
 
+    fn settle(&self) {
+        let inner = &*self.0;
+        if !inner.panicked.get() {
+            return;
+        }
+        let Ok(mut guard) = inner.machine.try_borrow_mut() else { return };
+        inner.panicked.set(false);
+        let Some(mut machine) = guard.take() else { return };
+        drop(guard);
+        let failure = panic_of_machine();
+        if let Err(panic) = catch("error", || (inner.fail)(&mut machine, failure)) {
+            unhandled(&panic.into());
+        }
+        inner.release(Some(machine));
+    }
+
     fn downgrade(&self) -> Self::Weak {
         WeakLocalGate(Rc::downgrade(&self.0))
     }
 
     fn upgrade(weak: &Self::Weak) -> Option<Self> {
         weak.0.upgrade().map(Self)
-    }
-}
-
-impl<M, In> LocalGate<M, In> {
-    #[inline]
-    pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
-    where
-        M: Machine<In, Act>,
-    {
-        let inner = &*self.0;
-        let Ok(mut guard) = inner.machine.try_borrow_mut() else {
-            if !inner.closed.get() {
-                inner.inbox.borrow_mut().push_back(input);
-                inner.waiting.set(true);
-            }
-            return;
-        };
-        let Some(machine) = guard.as_mut() else { return };
-        let mut act = None;
-        match step(machine, input) {
-            Step::Continue => {}
-            Step::Done => inner.closed.set(true),
-            Step::Act(a) => act = Some(a),
-        }
-        if !inner.waiting.get() && !inner.closed.get() {
-            drop(guard);
-            if let Some(act) = act {
-                perform(act);
-            }
-            return;
-        }
-        let mut acts: VecDeque<Act> = act.into_iter().collect();
-        while !inner.closed.get() {
-            let Some(next) = inner.inbox.borrow_mut().pop_front() else { break };
-            match step(machine, next) {
-                Step::Continue => {}
-                Step::Done => inner.closed.set(true),
-                Step::Act(act) => acts.push_back(act),
-            }
-        }
-        inner.waiting.set(false);
-        if inner.closed.get() {
-            let machine = guard.take();
-            drop(guard);
-            inner.release(machine);
-            return;
-        }
-        drop(guard);
-        acts.into_iter().for_each(perform);
-    }
-}
-
-impl<M, In> Inner<M, In> {
-    #[cold]
-    fn release(&self, machine: Option<M>) {
-        let upstream = std::mem::take(&mut *self.upstream.borrow_mut());
-        let inbox = std::mem::take(&mut *self.inbox.borrow_mut());
-        upstream.into_iter().for_each(Subscription::unsubscribe);
-        drop((machine, inbox));
     }
 }
 

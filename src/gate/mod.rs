@@ -7,7 +7,8 @@
 //! input and never deadlocks with itself.
 //!
 //! [`LocalGate`] is a `RefCell`; [`SharedGate`] costs two atomic exchanges per input when nobody competes. A machine
-//! that panics ends its own subscription only.
+//! that panics is closed; the panic goes on to the source that drives the gate, is caught there, and ends the machine
+//! when that source drops its observer. So a panic costs nothing until there is one.
 
 mod local;
 mod shared;
@@ -23,7 +24,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use crate::error::{PanicError, StreamError, catch, fail, unhandled};
+use crate::error::{PanicError, StreamError, fail, take_failure};
 
 /// What a machine asks for after an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +47,8 @@ pub enum Step<A> {
 pub trait Machine<In, Act = Infallible> {
     /// Handles one input. Never called twice at once.
     fn on(&mut self, input: In) -> Step<Act>;
-    /// The downstream panicked in [`on`](Self::on): end it with that.
-    fn on_panic(&mut self, panic: PanicError);
+    /// [`on`](Self::on) panicked: end the downstream with that.
+    fn fail(&mut self, failure: StreamError);
 }
 
 /// A shared handle to a [`Machine`]: close it, hang the upstream subscriptions on it; [`Flow::send`] gives it inputs.
@@ -59,14 +60,15 @@ pub trait Gate<M, In>: Clone + Subscription {
     /// A handle that does not keep the machine alive.
     type Weak: Clone;
 
-    /// A gate around `machine`.
-    fn new(machine: M) -> Self;
     /// Whether the output has ended or was unsubscribed.
     fn closed(&self) -> bool;
     /// Ends it silently: the machine is dropped, the upstream subscriptions are ended, inputs are ignored from now on.
     fn close(&self);
     /// Hangs an upstream subscription on the gate: it is ended when the gate closes (at once, if it has closed).
     fn attach(&self, upstream: Self::Sub);
+    /// Called when an observer that feeds the gate is dropped: if the machine has panicked under it, the downstream is
+    /// ended with that now, by whoever caught the panic.
+    fn settle(&self);
     /// See [`Gate::Weak`].
     fn downgrade(&self) -> Self::Weak;
     /// The gate, if somebody still holds it.
@@ -80,6 +82,11 @@ pub trait Flow: Scope {
     /// Whether several threads may take part.
     const THREADS: bool;
 
+    /// A gate around `machine`.
+    fn gate<M, In, Act>(machine: M) -> Self::Gate<M, In>
+    where
+        M: Machine<In, Act>;
+
     /// Hands `input` in. If the machine is free it runs now, and everything that arrived meanwhile; `perform` is then
     /// called for each [`Step::Act`] with the gate free.
     fn send<M, In, Act>(gate: &Self::Gate<M, In>, input: In, perform: impl FnMut(Act))
@@ -90,6 +97,13 @@ pub trait Flow: Scope {
 impl Flow for LocalScope {
     type Gate<M, In> = LocalGate<M, In>;
     const THREADS: bool = false;
+
+    fn gate<M, In, Act>(machine: M) -> LocalGate<M, In>
+    where
+        M: Machine<In, Act>,
+    {
+        LocalGate::new(machine, <M as Machine<In, Act>>::fail)
+    }
 
     #[inline]
     fn send<M, In, Act>(gate: &LocalGate<M, In>, input: In, perform: impl FnMut(Act))
@@ -103,6 +117,13 @@ impl Flow for LocalScope {
 impl Flow for SharedScope {
     type Gate<M, In> = SharedGate<M, In>;
     const THREADS: bool = true;
+
+    fn gate<M, In, Act>(machine: M) -> SharedGate<M, In>
+    where
+        M: Machine<In, Act>,
+    {
+        SharedGate::new(machine, <M as Machine<In, Act>>::fail)
+    }
 
     #[inline]
     fn send<M, In, Act>(gate: &SharedGate<M, In>, input: In, perform: impl FnMut(Act))
@@ -124,23 +145,12 @@ pub(crate) fn thread_token() -> usize {
     TOKEN.with(|token| std::ptr::from_ref(token) as usize)
 }
 
-/// One guarded step: a panic below ends the machine.
-#[inline]
-fn step<M: Machine<In, Act>, In, Act>(machine: &mut M, input: In) -> Step<Act> {
-    match catch("downstream", || machine.on(input)) {
-        Ok(step) => step,
-        Err(panic) => {
-            end_by_panic(machine, panic);
-            Step::Done
-        }
-    }
-}
-
-#[cold]
-fn end_by_panic<M: Machine<In, Act>, In, Act>(machine: &mut M, panic: PanicError) {
-    if let Err(again) = catch("downstream", || machine.on_panic(panic)) {
-        unhandled(&again.into());
-    }
+/// The failure that a machine which panicked ends with.
+fn panic_of_machine() -> StreamError {
+    take_failure().unwrap_or_else(|| {
+        let message = "caught outside of this crate".into();
+        PanicError { operator: "downstream", message }.into()
+    })
 }
 
 /// For gates whose machine never acts.
@@ -228,6 +238,12 @@ impl<A, B, E> Port<B, E, Either<A, B, E>> for Right {
 pub struct GateObserver<Sc: Flow, M, In, P> {
     gate: Sc::Gate<M, In>,
     types: PhantomData<fn() -> P>,
+}
+
+impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
+    fn drop(&mut self) {
+        self.gate.settle();
+    }
 }
 
 impl<Sc: Flow, M, In, P> Clone for GateObserver<Sc, M, In, P> {
@@ -328,6 +344,12 @@ pub struct ActObserver<Sc: Flow, M, In, Act, P, Sch> {
     scheduler: Sch,
     perform: Perform<Sc, M, In, Act, Sch>,
     types: PhantomData<fn() -> P>,
+}
+
+impl<Sc: Flow, M, In, Act, P, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> {
+    fn drop(&mut self) {
+        self.gate.settle();
+    }
 }
 
 /// Performs an act, with the gate free.

@@ -1,5 +1,6 @@
 use std::{
     collections::VecDeque,
+    mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,7 +10,8 @@ use std::{
 use crossbeam_utils::atomic::AtomicCell;
 use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
-use super::{Gate, Machine, Step, step, thread_token};
+use super::{Gate, Machine, Step, panic_of_machine, thread_token};
+use crate::error::{StreamError, catch, unhandled};
 
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
 /// machine's own downstream feeds back is never held up by it.
@@ -31,6 +33,8 @@ struct Inner<M, In> {
     inbox: Mutex<VecDeque<In>>,
     room: Condvar,
     upstream: Mutex<Vec<BoxedSubscriptionSend>>,
+    panicked: AtomicBool,
+    fail: fn(&mut M, StreamError),
 }
 
 enum Slot<M> {
@@ -60,18 +64,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<M, In> Gate<M, In> for SharedGate<M, In> {
     type Sub = BoxedSubscriptionSend;
     type Weak = WeakSharedGate<M, In>;
-
-    fn new(machine: M) -> Self {
-        Self(Arc::new(Inner {
-            slot: AtomicCell::new(Some(Box::new(Slot::Machine(machine)))),
-            runner: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
-            waiting: AtomicBool::new(false),
-            inbox: Mutex::default(),
-            room: Condvar::new(),
-            upstream: Mutex::default(),
-        }))
-    }
 
     #[inline]
     fn closed(&self) -> bool {
@@ -109,6 +101,21 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
         upstream.unsubscribe();
     }
 
+    fn settle(&self) {
+        let inner = &*self.0;
+        if !inner.panicked.load(Ordering::Relaxed) || !inner.panicked.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let Some(mut boxed) = inner.slot.take() else { return };
+        if let Slot::Machine(machine) = &mut *boxed {
+            let failure = panic_of_machine();
+            if let Err(panic) = catch("error", || (inner.fail)(machine, failure)) {
+                unhandled(&panic.into());
+            }
+        }
+        inner.release(boxed);
+    }
+
     fn downgrade(&self) -> Self::Weak {
         WeakSharedGate(Arc::downgrade(&self.0))
     }
@@ -118,31 +125,90 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
     }
 }
 
+/// The machine while it runs: back into its slot when it panics, with the gate closed.
+struct Running<'a, M, In> {
+    inner: &'a Inner<M, In>,
+    boxed: Option<Box<Slot<M>>>,
+}
+
+impl<'a, M, In> Running<'a, M, In> {
+    #[inline]
+    fn new(inner: &'a Inner<M, In>, boxed: Box<Slot<M>>) -> Self {
+        inner.runner.store(thread_token(), Ordering::Relaxed);
+        Self { inner, boxed: Some(boxed) }
+    }
+
+    /// One step; `None` once the gate has closed.
+    #[inline]
+    fn on<Act>(&mut self, input: In) -> Option<Act>
+    where
+        M: Machine<In, Act>,
+    {
+        let Some(Slot::Machine(machine)) = self.boxed.as_deref_mut() else { return None };
+        match machine.on(input) {
+            Step::Continue => None,
+            Step::Done => {
+                self.inner.closed.store(true, Ordering::Release);
+                None
+            }
+            Step::Act(act) => Some(act),
+        }
+    }
+
+    /// The step is over.
+    #[inline]
+    fn over(mut self) -> Option<Box<Slot<M>>> {
+        let boxed = self.boxed.take()?;
+        self.inner.put_back(boxed)
+    }
+}
+
+impl<M, In> Drop for Running<'_, M, In> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(boxed) = self.boxed.take() {
+            self.inner.panicked.store(true, Ordering::Release);
+            self.inner.closed.store(true, Ordering::Release);
+            self.inner.slot.store(Some(boxed));
+        }
+    }
+}
+
 impl<M, In> SharedGate<M, In> {
+    pub(super) fn new(machine: M, fail: fn(&mut M, StreamError)) -> Self {
+        Self(Arc::new(Inner {
+            slot: AtomicCell::new(Some(Box::new(Slot::Machine(machine)))),
+            runner: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
+            inbox: Mutex::default(),
+            room: Condvar::new(),
+            upstream: Mutex::default(),
+            panicked: AtomicBool::new(false),
+            fail,
+        }))
+    }
+
     #[inline]
     pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
     where
         M: Machine<In, Act>,
     {
         let inner = &*self.0;
+        if inner.closed.load(Ordering::Relaxed) {
+            return;
+        }
         match inner.slot.take() {
-            Some(mut boxed) if matches!(*boxed, Slot::Machine(_)) => {
-                inner.runner.store(thread_token(), Ordering::Relaxed);
+            Some(boxed) if matches!(*boxed, Slot::Machine(_)) => {
+                let mut running = Running::new(inner, boxed);
                 // What this thread left in the inbox earlier goes first.
                 if inner.waiting.load(Ordering::Acquire) {
                     inner.post(&mut lock(&inner.inbox), input);
-                    return inner.run_inbox(boxed, None, perform);
+                    return inner.run_inbox(running, None, perform);
                 }
-                let mut act = None;
-                if let Slot::Machine(machine) = &mut *boxed {
-                    match step(machine, input) {
-                        Step::Continue => {}
-                        Step::Done => inner.closed.store(true, Ordering::Release),
-                        Step::Act(a) => act = Some(a),
-                    }
-                }
-                match inner.put_back(boxed) {
-                    Some(noted) => inner.run_inbox(noted, act, perform),
+                let act = running.on(input);
+                match running.over() {
+                    Some(noted) => inner.run_inbox(Running::new(inner, noted), act, perform),
                     None => {
                         if let Some(act) = act {
                             perform(act);
@@ -200,7 +266,7 @@ impl<M, In> Inner<M, In> {
                 if let Some(boxed) = self.leave_note(None) {
                     // The runner has just left: nothing to wait for, we are it.
                     self.post(&mut lock(&self.inbox), input);
-                    return self.run_inbox(boxed, None, perform);
+                    return self.run_inbox(Running::new(self, boxed), None, perform);
                 }
                 inbox = lock(&self.inbox);
                 while inbox.len() >= INBOX && !self.closed.load(Ordering::Acquire) {
@@ -210,7 +276,7 @@ impl<M, In> Inner<M, In> {
             self.post(&mut inbox, input);
         }
         if let Some(boxed) = self.leave_note(found) {
-            self.run_inbox(boxed, None, perform);
+            self.run_inbox(Running::new(self, boxed), None, perform);
         }
     }
 
@@ -221,59 +287,53 @@ impl<M, In> Inner<M, In> {
 
     /// Runs the machine on all that waits in the inbox, until no note is left; then acts, with the gate free.
     #[cold]
-    fn run_inbox<Act>(&self, mut boxed: Box<Slot<M>>, act: Option<Act>, mut perform: impl FnMut(Act))
-    where
+    fn run_inbox<'a, Act>(
+        &'a self,
+        mut running: Running<'a, M, In>,
+        act: Option<Act>,
+        perform: impl FnMut(Act),
+    ) where
         M: Machine<In, Act>,
     {
         let mut acts: VecDeque<Act> = act.into_iter().collect();
         loop {
-            self.runner.store(thread_token(), Ordering::Relaxed);
-            if let Slot::Machine(machine) = &mut *boxed {
-                while !self.closed.load(Ordering::Acquire) {
-                    let batch = {
-                        let mut inbox = lock(&self.inbox);
-                        self.waiting.store(false, Ordering::Release);
-                        std::mem::take(&mut *inbox)
-                    };
-                    self.room.notify_all();
-                    if batch.is_empty() {
+            while !self.closed.load(Ordering::Acquire) {
+                let batch = {
+                    let mut inbox = lock(&self.inbox);
+                    self.waiting.store(false, Ordering::Release);
+                    mem::take(&mut *inbox)
+                };
+                self.room.notify_all();
+                if batch.is_empty() {
+                    break;
+                }
+                for input in batch {
+                    if self.closed.load(Ordering::Acquire) {
                         break;
                     }
-                    for input in batch {
-                        match step(machine, input) {
-                            Step::Continue => {}
-                            Step::Done => self.closed.store(true, Ordering::Release),
-                            Step::Act(act) => acts.push_back(act),
-                        }
-                        if self.closed.load(Ordering::Acquire) {
-                            break;
-                        }
-                    }
+                    acts.extend(running.on(input));
                 }
             }
-            match self.put_back(boxed) {
-                Some(again) => boxed = again,
+            match running.over() {
+                Some(again) => running = Running::new(self, again),
                 None => break,
             }
         }
-        for act in acts {
-            if self.closed.load(Ordering::Acquire) {
-                break;
-            }
-            perform(act);
+        if !self.closed.load(Ordering::Acquire) {
+            acts.into_iter().for_each(perform);
         }
     }
 
     #[cold]
     fn release(&self, machine: Box<Slot<M>>) {
         self.release_upstream();
-        let inbox = std::mem::take(&mut *lock(&self.inbox));
+        let inbox = mem::take(&mut *lock(&self.inbox));
         self.room.notify_all();
         drop((machine, inbox));
     }
 
     fn release_upstream(&self) {
-        let upstream = std::mem::take(&mut *lock(&self.upstream));
+        let upstream = mem::take(&mut *lock(&self.upstream));
         upstream.into_iter().for_each(Subscription::unsubscribe);
     }
 }

@@ -8,7 +8,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::{StreamError, catch, fail, unhandled};
+use crate::error::{StreamError, fail, named, unhandled};
 
 /// What a [`Kernel`] makes of an item.
 #[derive(Debug)]
@@ -103,22 +103,15 @@ pub struct ApplyObserver<O, K, I, T> {
 }
 
 impl<O, K, I, T> ApplyObserver<O, K, I, T> {
-    fn end_kernel(&mut self) -> Result<(), StreamError>
-    where
-        K: Kernel<I, T>,
-    {
-        catch(K::NAME, || self.kernel.end())?
-    }
-
     #[cold]
     fn end<E: 'static>(&mut self, failure: Option<StreamError>)
     where
         O: Observer<T, E>,
         K: Kernel<I, T>,
     {
-        let ended = self.end_kernel().err();
+        let ended = named(K::NAME, || self.kernel.end());
         let Some(down) = self.down.take() else { return };
-        match failure.or(ended) {
+        match failure.or(ended.err()) {
             Some(failure) => fail(down, failure),
             None => down.complete(),
         }
@@ -134,22 +127,21 @@ where
     #[inline]
     fn next(&mut self, item: I) {
         let Some(down) = &mut self.down else { return };
-        match catch(K::NAME, || self.kernel.next(item)) {
-            Ok(Emit::Item(out)) => down.next(out),
-            Ok(Emit::Skip) => {}
-            Ok(Emit::Last(out)) => {
+        match named(K::NAME, || self.kernel.next(item)) {
+            Emit::Item(out) => down.next(out),
+            Emit::Skip => {}
+            Emit::Last(out) => {
                 down.next(out);
                 self.end(None);
             }
-            Ok(Emit::End) => self.end(None),
-            Ok(Emit::Fail(failure)) => self.end(Some(failure)),
-            Err(panic) => self.end(Some(panic.into())),
+            Emit::End => self.end(None),
+            Emit::Fail(failure) => self.end(Some(failure)),
         }
     }
 
     fn error(mut self, error: E) {
         // The source's error is the one that is passed on.
-        if let Err(failure) = self.end_kernel() {
+        if let Err(failure) = named(K::NAME, || self.kernel.end()) {
             unhandled(&failure);
         }
         if let Some(down) = self.down {
@@ -159,14 +151,10 @@ where
 
     fn complete(mut self) {
         let Some(down) = &mut self.down else { return };
-        match catch(K::NAME, || self.kernel.finish()) {
-            Ok(Some(last)) => {
-                down.next(last);
-                self.end(None);
-            }
-            Ok(None) => self.end(None),
-            Err(panic) => self.end(Some(panic.into())),
+        if let Some(last) = named(K::NAME, || self.kernel.finish()) {
+            down.next(last);
         }
+        self.end(None);
     }
 
     #[inline]

@@ -8,7 +8,7 @@ use rxrust::{
     subscription::{Subscription, SubscriptionGuard},
 };
 
-use crate::error::{catch, unhandled};
+use crate::error::named;
 
 /// Subscribing.
 pub trait SubscribeOps: Observable + 'static {
@@ -32,7 +32,7 @@ pub trait SubscribeOps: Observable + 'static {
         Self::Inner: CoreObservable<Self::With<NextObserver<F>>, Unsub = U>,
         Self: for<'a> Observable<Item<'a> = T>,
     {
-        let (source, context) = self.swap(NextObserver { next: Some(next) });
+        let (source, context) = self.swap(NextObserver { next });
         source.subscribe(context)
     }
 
@@ -76,20 +76,13 @@ impl<S: Observable + 'static> SubscribeOps for S {}
 /// Calls a closure for each item.
 #[derive(Clone)]
 pub struct NextObserver<F> {
-    next: Option<F>,
+    next: F,
 }
 
 impl<F: FnMut(T), T> Observer<T, Infallible> for NextObserver<F> {
     #[inline]
     fn next(&mut self, item: T) {
-        let Some(next) = &mut self.next else { return };
-        if let Err(panic) = catch("subscribe", || next(item)) {
-            let next = self.next.take();
-            unhandled(&panic.into());
-            if let Err(panic) = catch("drop", || drop(next)) {
-                unhandled(&panic.into());
-            }
-        }
+        named("subscribe", || (self.next)(item));
     }
 
     fn error(self, error: Infallible) {
@@ -100,7 +93,7 @@ impl<F: FnMut(T), T> Observer<T, Infallible> for NextObserver<F> {
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.next.is_none()
+        false
     }
 }
 
@@ -111,5 +104,5 @@ pub fn observer<F, T>(next: F) -> NextObserver<F>
 where
     F: FnMut(T),
 {
-    NextObserver { next: Some(next) }
+    NextObserver { next }
 }

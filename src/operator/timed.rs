@@ -12,7 +12,7 @@ use rxrust::{
 
 use super::apply::Emit;
 use crate::{
-    error::{PanicError, catch},
+    error::{PanicError, StreamError, named},
     gate::{Down, Flow, Gate, GateOf, Machine, Signal, Step, SubOf, attach, never},
     time::{Clock, Tick, Timer, TimerTask},
 };
@@ -108,7 +108,7 @@ where
         let time = Time { clock: scheduler.clone(), timer };
         let machine =
             TimedMachine { down: Down::new(down), kernel: self.kernel, time, ended: false, types: PhantomData };
-        let gate = TimedGate::<C, K, I, T, E>::new(machine);
+        let gate = C::Scope::gate(machine);
         let started = starter.start(Handle(gate.clone()), scheduler.clone());
         C::Scope::send(&gate, Timed::Start(started), never);
         attach(&gate, self.source.subscribe(C::With::from_parts(SourceObserver::new(&gate), scheduler)));
@@ -147,17 +147,16 @@ where
     E: 'static,
 {
     #[inline]
-    fn emit(&mut self, emit: Result<Emit<T>, PanicError>) -> Step<Infallible> {
+    fn emit(&mut self, emit: Emit<T>) -> Step<Infallible> {
         match emit {
-            Ok(Emit::Item(item)) => self.down.next(item),
-            Ok(Emit::Skip) => Step::Continue,
-            Ok(Emit::Last(item)) => match self.down.next(item) {
+            Emit::Item(item) => self.down.next(item),
+            Emit::Skip => Step::Continue,
+            Emit::Last(item) => match self.down.next(item) {
                 Step::Continue => self.down.complete(),
                 done => done,
             },
-            Ok(Emit::End) => self.down.complete(),
-            Ok(Emit::Fail(failure)) => self.down.fail(failure),
-            Err(panic) => self.down.fail(panic),
+            Emit::End => self.down.complete(),
+            Emit::Fail(failure) => self.down.fail(failure),
         }
     }
 
@@ -178,18 +177,18 @@ where
     fn on(&mut self, input: Timed<I, E>) -> Step<Infallible> {
         match input {
             Timed::Source(Signal::Next(item)) => {
-                let emit = catch(K::NAME, || self.kernel.next(item, &self.time));
+                let emit = named(K::NAME, || self.kernel.next(item, &self.time));
                 self.emit(emit)
             }
             Timed::Tick => {
-                let emit = catch(K::NAME, || self.kernel.tick(&self.time));
+                let emit = named(K::NAME, || self.kernel.tick(&self.time));
                 match self.emit(emit) {
                     Step::Continue => self.release_if_over(),
                     done => done,
                 }
             }
             Timed::Source(Signal::Complete) => {
-                let emit = catch(K::NAME, || self.kernel.complete(&self.time));
+                let emit = named(K::NAME, || self.kernel.complete(&self.time));
                 self.emit(emit)
             }
             Timed::Source(Signal::Error(error)) => self.down.error(error),
@@ -205,8 +204,8 @@ where
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }
 
@@ -228,6 +227,7 @@ impl<Sc: Flow, M, I, E> SourceObserver<Sc, M, I, E> {
 
 impl<Sc: Flow, M, I, E> Drop for SourceObserver<Sc, M, I, E> {
     fn drop(&mut self) {
+        self.gate.settle();
         (self.gone)(&self.gate);
     }
 }
@@ -263,5 +263,11 @@ impl<Sc: Flow, M: Machine<Timed<I, E>>, I, E> Tick for Handle<Sc, M, I, E> {
     fn tick(&self) -> bool {
         Sc::send(&self.0, Timed::Tick, never);
         !self.0.closed()
+    }
+}
+
+impl<Sc: Flow, M, I, E> Drop for Handle<Sc, M, I, E> {
+    fn drop(&mut self) {
+        self.0.settle();
     }
 }

@@ -13,7 +13,7 @@ use futures::task::AtomicWaker;
 use rxrust::scheduler::{Scheduler, SleepProvider};
 
 use super::Clock;
-use crate::error::{PanicError, catch};
+use crate::error::{PanicError, catch, drop_with};
 
 /// No deadline.
 const NONE: u64 = u64::MAX;
@@ -180,11 +180,12 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
             if now >= at {
                 let due = this.timer.deadline.compare_exchange(at, NONE, Ordering::AcqRel, Ordering::Acquire);
                 this.sleep = None;
-                if due.is_ok() && !target.tick() {
-                    this.target = None;
-                    return Poll::Ready(());
+                match if due.is_ok() { catch("downstream", || target.tick()) } else { Ok(true) } {
+                    Ok(true) => continue,
+                    Ok(false) => this.target = None,
+                    Err(panic) => drop_with(this.target.take(), panic.into()),
                 }
-                continue;
+                return Poll::Ready(());
             }
             if this.timer.sleeping_until.swap(at, Ordering::AcqRel) != at || this.sleep.is_none() {
                 this.sleep = Some(Box::pin(this.scheduler.sleep(Duration::from_nanos(at - now))));

@@ -4,7 +4,7 @@ use rxrust::observer::Observer;
 
 use super::two_sources;
 use crate::{
-    error::{PanicError, catch},
+    error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
 };
 
@@ -47,10 +47,8 @@ where
     fn emit(&mut self) -> Step<Infallible> {
         let (Some(left), Some(right)) = (&self.left, &self.right) else { return Step::Continue };
         let f = &mut self.f;
-        match catch("combine_latest", || f(left.clone(), right.clone())) {
-            Ok(out) => self.down.next(out),
-            Err(panic) => self.down.fail(panic),
-        }
+        let out = named("combine_latest", || f(left.clone(), right.clone()));
+        self.down.next(out)
     }
 
     fn end_if_over(&mut self) -> Step<Infallible> {
@@ -91,7 +89,7 @@ where
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }

@@ -8,7 +8,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::PanicError,
+    error::StreamError,
     gate::{Any, Down, Flow, Gate, GateObserver, GateOf, Machine, Signal, Step, SubOf, attach, never},
 };
 
@@ -53,7 +53,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = Merged::<C, T, E>::new(Merging::new(down, 2));
+        let gate = C::Scope::gate(Merging::new(down, 2));
         attach(&gate, self.left.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler.clone())));
         if !gate.closed() {
             attach(&gate, self.right.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler)));
@@ -98,7 +98,7 @@ where
         let (down, scheduler) = context.into_parts();
         // One more than the sources, so that none at all completes too.
         let merging = Merging::new(down, self.sources.len() + 1);
-        let gate = Merged::<C, T, E>::new(merging);
+        let gate = C::Scope::gate(merging);
         for source in self.sources {
             if gate.closed() {
                 break;
@@ -136,7 +136,7 @@ impl<O: Observer<T, E>, T, E: 'static> Machine<Signal<T, E>> for Merging<O, T, E
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }

@@ -179,6 +179,7 @@ macro_rules! two_sources {
         where
             C: rxrust::context::Context,
             C::Scope: $crate::gate::Flow,
+            $machine: $crate::gate::Machine<$crate::gate::Either<$left, $right, E>>,
             A: rxrust::observable::CoreObservable<
                 C::With<$crate::gate::GateObserver<
                     C::Scope, $machine, $crate::gate::Either<$left, $right, E>, $crate::gate::Left,
@@ -203,7 +204,7 @@ macro_rules! two_sources {
                 use $crate::gate::{Gate, GateObserver, attach};
                 let Self { left, right, $($field,)* .. } = self;
                 let ($down, scheduler) = context.into_parts();
-                let gate = Self::Unsub::new($build);
+                let gate = <C::Scope as $crate::gate::Flow>::gate::<_, _, std::convert::Infallible>($build);
                 macro_rules! side {
                     (left) => {
                         attach(&gate, left.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler.clone())))

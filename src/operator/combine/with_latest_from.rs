@@ -4,7 +4,7 @@ use rxrust::observer::Observer;
 
 use super::two_sources;
 use crate::{
-    error::PanicError,
+    error::StreamError,
     gate::{Down, Either, Machine, Signal, Step},
 };
 
@@ -46,7 +46,7 @@ impl<O: Observer<(T, U), E>, T, U: Clone, E: 'static> Machine<Either<T, U, E>> f
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }

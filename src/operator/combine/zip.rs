@@ -5,7 +5,7 @@ use rxrust::observer::Observer;
 use super::two_sources;
 use crate::{
     buffer::Buffer,
-    error::PanicError,
+    error::StreamError,
     gate::{Down, Either, Machine, Signal, Step},
 };
 
@@ -85,7 +85,7 @@ impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine<Either<T, U, E>> for Zipp
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }

@@ -9,13 +9,12 @@ use std::{
 use rxrust::{
     context::{Context, LocalScope, SharedScope},
     observable::{CoreObservable, ObservableType},
-    observer::{IntoBoxedObserver, Observer},
     subscription::Subscription,
 };
 
 use crate::{
-    error::{catch, fail, unhandled},
-    operator::share::subject::Hosts,
+    error::{catch, unhandled},
+    operator::share::subject::{Hosts, IntoListener, Listener},
 };
 
 /// See [`create`](super::CreateOps::create).
@@ -47,10 +46,9 @@ impl<F, T, E> ObservableType for Create<F, T, E> {
 impl<F, T, E, C, O, U> CoreObservable<C> for Create<F, T, E>
 where
     C: Context,
-    C::Scope: Hosts<T, E, Observer = O>,
-    C::Inner: IntoBoxedObserver<O>,
-    O: Observer<T, E>,
-    E: 'static,
+    C::Scope: Hosts<T, E, Listener = O>,
+    C::Inner: IntoListener<O>,
+    O: Listener<T, E>,
     F: FnOnce(Emitter<O, T, E>) -> U,
     U: Subscription,
 {
@@ -60,7 +58,7 @@ where
         let closed = Arc::new(AtomicBool::new(false));
         let left_behind = Arc::new(Mutex::new(None));
         let emitter = Emitter {
-            down: Some(context.into_inner().into_boxed()),
+            down: Some(context.into_inner().into_listener()),
             closed: closed.clone(),
             left_behind: left_behind.clone(),
             types: PhantomData,
@@ -71,7 +69,7 @@ where
                 closed.store(true, Ordering::Release);
                 let down = left_behind.lock().unwrap_or_else(PoisonError::into_inner).take();
                 match down {
-                    Some(down) => fail(down, panic),
+                    Some(down) => down.fail(panic.into()),
                     None => unhandled(&panic.into()),
                 }
                 None
@@ -93,16 +91,16 @@ pub struct Emitter<O, T, E> {
 }
 
 /// The [`Emitter`] of `Local::create`.
-pub type LocalEmitter<T, E> = Emitter<<LocalScope as Hosts<T, E>>::Observer, T, E>;
+pub type LocalEmitter<T, E> = Emitter<<LocalScope as Hosts<T, E>>::Listener, T, E>;
 /// The [`Emitter`] of `Shared::create`.
-pub type SharedEmitter<T, E> = Emitter<<SharedScope as Hosts<T, E>>::Observer, T, E>;
+pub type SharedEmitter<T, E> = Emitter<<SharedScope as Hosts<T, E>>::Listener, T, E>;
 
 /// Nobody listens any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("nobody listens any more")]
 pub struct Closed;
 
-impl<O: Observer<T, E>, T, E> Emitter<O, T, E> {
+impl<O: Listener<T, E>, T, E> Emitter<O, T, E> {
     /// Sends an item. [`Closed`] when nobody listens any more: stop then.
     #[inline]
     pub fn next(&mut self, item: T) -> Result<(), Closed> {
@@ -110,32 +108,43 @@ impl<O: Observer<T, E>, T, E> Emitter<O, T, E> {
             self.down = None;
         }
         let Some(down) = &mut self.down else { return Err(Closed) };
-        down.next(item);
-        if down.is_closed() {
-            self.closed.store(true, Ordering::Release);
-            self.down = None;
-            return Err(Closed);
+        match catch("downstream", || down.next(item)) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.closed.store(true, Ordering::Release);
+                self.down = None;
+                Err(Closed)
+            }
+            Err(panic) => {
+                if let Some(down) = self.end() {
+                    down.fail(panic.into());
+                }
+                Err(Closed)
+            }
         }
-        Ok(())
     }
 
     /// Ends the stream with an error.
-    pub fn error(mut self, error: E) {
-        if let Some(down) = self.end() {
-            down.error(error);
-        }
+    pub fn error(self, error: E) {
+        self.over(Err(error));
     }
 
     /// Completes the stream.
-    pub fn complete(mut self) {
-        if let Some(down) = self.end() {
-            down.complete();
+    pub fn complete(self) {
+        self.over(Ok(()));
+    }
+
+    fn over(mut self, end: Result<(), E>) {
+        if let Some(down) = self.end()
+            && let Err(panic) = catch("downstream", || down.end(end))
+        {
+            unhandled(&panic.into());
         }
     }
 
     /// Whether nobody listens any more.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire) || self.down.as_ref().is_none_or(Observer::is_closed)
+        self.closed.load(Ordering::Acquire) || self.down.is_none()
     }
 
     fn end(&mut self) -> Option<O> {

@@ -7,12 +7,11 @@ pub mod from_stream;
 pub mod ticks;
 pub mod trivial;
 
-use std::{convert::Infallible, future::Future, time::Duration};
+use std::{future::Future, time::Duration};
 
 use futures::Stream;
 use rxrust::{
-    context::{Context, Scope},
-    observable::Observable,
+    context::Context,
 };
 
 use super::{
@@ -93,7 +92,7 @@ pub trait CreateOps: Context<Inner = ()> {
     fn create<T, E, F, U>(f: F) -> Self::With<Create<F, T, E>>
     where
         Self::Scope: Hosts<T, E>,
-        F: FnOnce(Emitter<<Self::Scope as Hosts<T, E>>::Observer, T, E>) -> U,
+        F: FnOnce(Emitter<<Self::Scope as Hosts<T, E>>::Listener, T, E>) -> U,
     {
         Self::lift(Create::new(f))
     }

@@ -8,7 +8,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, catch},
+    error::{StreamError, named},
     gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Port, Signal, Step, SubOf, attach},
 };
 
@@ -67,7 +67,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = CatchGate::<C, F, B, T, E, E2>::new(Catching {
+        let gate = C::Scope::gate(Catching {
             down: Down::new(down),
             f: Some(self.f),
             types: PhantomData,
@@ -131,16 +131,13 @@ where
             Caught::Source(Signal::Complete) | Caught::Other(Signal::Complete) => self.down.complete(),
             Caught::Source(Signal::Error(error)) => match self.f.take() {
                 None => Step::Continue,
-                Some(f) => match catch("catch_error", || f(error)) {
-                    Ok(other) => Step::Act(other),
-                    Err(panic) => self.down.fail(panic),
-                },
+                Some(f) => Step::Act(named("catch_error", || f(error))),
             },
             Caught::Other(Signal::Error(error)) => self.down.error(error),
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<B> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<B> = self.down.fail(failure);
     }
 }

@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use rxrust::{
     observable::Observable,
     observer::Observer,
-    ops::{finalize::Finalize, map_err::MapErr},
+    ops::{finalize::Finalize, lifecycle::OnComplete, map_err::MapErr},
 };
 
 use super::Events;
@@ -147,6 +147,11 @@ pub trait ErrorOps: Observable + 'static {
         F: FnOnce(Self::Err) -> E2,
     {
         Observable::map_err(self, f)
+    }
+
+    /// Calls `f` when the stream completes, before the subscriber learns of it (rxRust's own).
+    fn on_complete<F: FnOnce()>(self, f: F) -> Self::With<OnComplete<Self::Inner, F>> {
+        Observable::on_complete(self, f)
     }
 
     /// Calls `f` once when the stream ends in whatever way, or is unsubscribed (rxRust's own).

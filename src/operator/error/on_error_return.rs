@@ -1,18 +1,15 @@
 use std::convert::Infallible;
 
 use super::at_the_end;
-use crate::error::{catch, fail};
+use crate::error::named;
 
 at_the_end! {
     /// See [`on_error_return`](super::ErrorOps::on_error_return).
     OnErrorReturn<F> { f: F }
     out Infallible, where [F: FnOnce(E) -> T,],
-    error |down, error, f| match catch("on_error_return", || f(error)) {
-        Ok(item) => {
-            down.next(item);
-            down.complete();
-        }
-        Err(panic) => fail(down, panic),
+    error |down, error, f| {
+        down.next(named("on_error_return", || f(error)));
+        down.complete();
     },
     complete |down| down.complete()
 }

@@ -9,7 +9,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, catch},
+    error::{PanicError, StreamError, named},
     gate::{Down, Flow, Gate, GateOf, Machine, Perform, Signal, Step, SubOf, attach},
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
@@ -133,7 +133,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = RetryGate::<C, S, T, E>::new(Retrying {
+        let gate = C::Scope::gate(Retrying {
             down: Down::new(down),
             source: self.source,
             policy: self.policy,
@@ -220,6 +220,12 @@ pub struct AttemptObserver<Sc: Flow, M, In, Act, Sch> {
     scheduler: Sch,
     perform: Perform<Sc, M, In, Act, Sch>,
     attempt: u64,
+}
+
+impl<Sc: Flow, M, In, Act, Sch> Drop for AttemptObserver<Sc, M, In, Act, Sch> {
+    fn drop(&mut self) {
+        self.gate.settle();
+    }
 }
 
 impl<Sc: Flow, M, T, E, Act, Sch> AttemptObserver<Sc, M, Attempt<T, E>, Act, Sch> {
@@ -312,17 +318,14 @@ where
                 Signal::Next(item) => self.down.next(item),
                 Signal::Complete => self.down.complete(),
                 Signal::Error(error) => {
-                    let worth = match &self.policy.worth {
-                        None => Ok(true),
-                        Some(worth) => catch("retry_with", || worth(&error)),
-                    };
-                    match worth {
-                        Ok(true) if self.attempt <= self.policy.retries => {
-                            let delay = self.policy.delay(self.attempt);
-                            if delay.is_zero() { self.subscribe() } else { Step::Act(Act::Wait(delay)) }
-                        }
-                        Ok(_) => self.down.error(error),
-                        Err(panic) => self.down.fail(panic),
+                    let worth = self.policy.worth.as_ref();
+                    let worth = worth.is_none_or(|worth| named("retry_with", || worth(&error)));
+                    if !worth || self.attempt > self.policy.retries {
+                        return self.down.error(error);
+                    }
+                    match self.policy.delay(self.attempt) {
+                        Duration::ZERO => self.subscribe(),
+                        delay => Step::Act(Act::Wait(delay)),
                     }
                 }
             },
@@ -343,7 +346,7 @@ where
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Act<S>> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Act<S>> = self.down.fail(failure);
     }
 }

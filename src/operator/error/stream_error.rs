@@ -1,7 +1,12 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, marker::PhantomData};
 
-use super::at_the_end;
-use crate::error::StreamError;
+use rxrust::{
+    context::Context,
+    observable::{CoreObservable, ObservableType},
+    observer::Observer,
+};
+
+use crate::error::{StreamError, take_failure};
 
 /// Errors that [`stream_error`](super::ErrorOps::stream_error) turns into a [`StreamError`]: one already, none at all
 /// (`Infallible`), or a boxed error of the source.
@@ -34,10 +39,87 @@ impl ToStreamError for Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
-at_the_end! {
-    /// See [`stream_error`](super::ErrorOps::stream_error).
-    IntoStreamError<> {}
-    out StreamError, where [E: ToStreamError,],
-    error |down, error| down.error(error.to_stream_error()),
-    complete |down| down.complete()
+/// See [`stream_error`](super::ErrorOps::stream_error).
+#[derive(Clone)]
+pub struct IntoStreamError<S, T, E> {
+    source: S,
+    types: PhantomData<fn() -> (T, E)>,
+}
+
+impl<S, T, E> IntoStreamError<S, T, E> {
+    pub(super) fn new(source: S) -> Self {
+        Self { source, types: PhantomData }
+    }
+}
+
+impl<S, T, E> ObservableType for IntoStreamError<S, T, E> {
+    type Item<'a>
+        = T
+    where
+        Self: 'a;
+    type Err = StreamError;
+}
+
+impl<S, T, E, C> CoreObservable<C> for IntoStreamError<S, T, E>
+where
+    C: Context,
+    C::Inner: Observer<T, StreamError>,
+    S: CoreObservable<C::With<StreamErrorObserver<C::Inner>>>,
+{
+    type Unsub = S::Unsub;
+
+    fn subscribe(self, context: C) -> S::Unsub {
+        self.source.subscribe(context.transform(|down| StreamErrorObserver {
+            down: Some(down),
+            fail: |down, failure| down.error(failure),
+        }))
+    }
+}
+
+/// The observer of a `stream_error`. A failure that drops it, because nothing above could hold it as an error, becomes
+/// its error.
+pub struct StreamErrorObserver<O> {
+    down: Option<O>,
+    /// A function, as a `Drop` has no bounds of its own.
+    fail: fn(O, StreamError),
+}
+
+impl<O> Drop for StreamErrorObserver<O> {
+    fn drop(&mut self) {
+        if let Some(down) = self.down.take()
+            && let Some(failure) = take_failure()
+        {
+            (self.fail)(down, failure);
+        }
+    }
+}
+
+impl<O, T, E> Observer<T, E> for StreamErrorObserver<O>
+where
+    O: Observer<T, StreamError>,
+    E: ToStreamError,
+{
+    #[inline]
+    fn next(&mut self, item: T) {
+        if let Some(down) = &mut self.down {
+            down.next(item);
+        }
+    }
+
+    fn error(mut self, error: E) {
+        if let Some(down) = self.down.take() {
+            down.error(error.to_stream_error());
+        }
+    }
+
+    fn complete(mut self) {
+        if let Some(down) = self.down.take() {
+            down.complete();
+        }
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.down.as_ref().is_none_or(Observer::is_closed)
+    }
 }

@@ -3,7 +3,7 @@ use std::{convert::Infallible, marker::PhantomData};
 use rxrust::observer::Observer;
 
 use crate::{
-    error::PanicError,
+    error::StreamError,
     gate::{Down, Either, Machine, Signal, Step},
     operator::combine::two_sources,
 };
@@ -33,7 +33,7 @@ impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for TakingUnt
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }

@@ -3,7 +3,7 @@ use std::{convert::Infallible, marker::PhantomData, time::Duration};
 use rxrust::observer::Observer;
 
 use crate::{
-    error::PanicError,
+    error::StreamError,
     gate::{Down, Either, Machine, Signal, Step},
     operator::{
         apply::Emit,
@@ -86,7 +86,7 @@ impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for Sampling<
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Infallible> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
     }
 }

@@ -22,13 +22,13 @@ macro_rules! subject_impls {
             E: Clone + 'static,
             Sc: $crate::operator::share::subject::Hosts<T, E>,
             C: rxrust::context::Context<Scope = Sc>,
-            C::Inner: rxrust::observer::IntoBoxedObserver<Sc::Observer>,
+            C::Inner: $crate::operator::share::subject::IntoListener<Sc::Listener>,
         {
             type Unsub = $crate::operator::share::subject::SubjectSubscription<T, E, Sc, $latest>;
 
             fn subscribe(self, context: C) -> Self::Unsub {
-                use rxrust::observer::IntoBoxedObserver;
-                self.0.subscribe(context.into_inner().into_boxed())
+                use $crate::operator::share::subject::IntoListener;
+                self.0.subscribe(context.into_inner().into_listener())
             }
         }
 

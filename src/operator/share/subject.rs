@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     marker::PhantomData,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -9,13 +10,13 @@ use std::{
 
 use rxrust::{
     context::{LocalScope, SharedScope},
-    observer::{BoxedObserver, BoxedObserverSend, Observer},
+    observer::Observer,
     subscription::Subscription,
 };
 
 use super::subject_impls;
 use crate::{
-    error::{PanicError, catch, fail, unhandled},
+    error::{PanicError, StreamError, catch, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
 };
 
@@ -64,21 +65,21 @@ subject_impls!(Subject, ());
 /// A scope whose subjects can hold observers of any type, boxed.
 pub trait Hosts<T, E>: Flow {
     /// The boxed observer.
-    type Observer: Observer<T, E>;
+    type Listener: Listener<T, E>;
 }
 
 impl<T: 'static, E: 'static> Hosts<T, E> for LocalScope {
-    type Observer = BoxedObserver<'static, T, E>;
+    type Listener = Box<dyn DynListener<T, E>>;
 }
 
 impl<T: 'static, E: 'static> Hosts<T, E> for SharedScope {
-    type Observer = BoxedObserverSend<'static, T, E>;
+    type Listener = Box<dyn DynListener<T, E> + Send>;
 }
 
-type Casting<T, E, Sc, V> = Cast<T, E, <Sc as Hosts<T, E>>::Observer, V>;
-type HubGate<T, E, Sc, V> = <Sc as Flow>::Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Observer>>;
+type Casting<T, E, Sc, V> = Cast<T, E, <Sc as Hosts<T, E>>::Listener, V>;
+type HubGate<T, E, Sc, V> = <Sc as Flow>::Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Listener>>;
 type WeakHub<T, E, Sc, V> =
-    <HubGate<T, E, Sc, V> as Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Observer>>>::Weak;
+    <HubGate<T, E, Sc, V> as Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Listener>>>::Weak;
 
 /// A subject's handle: the gate to its subscribers, and whether it has ended.
 pub(super) struct Hub<T: Clone + 'static, E: Clone + 'static, Sc: Hosts<T, E>, V: Latest<T>> {
@@ -96,8 +97,8 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Clone for Hub<T, E, Sc, 
 impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
     pub(super) fn new(latest: V) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let cast = Cast { subscribers: Vec::new(), end: None, ended: ended.clone(), latest, types: PhantomData };
-        Self { gate: HubGate::<T, E, Sc, V>::new(cast), ended, ids: Arc::default() }
+        let cast = Cast { subscribers: Vec::new(), at: 0, over: false, end: None, ended: ended.clone(), latest, types: PhantomData };
+        Self { gate: Sc::gate(cast), ended, ids: Arc::default() }
     }
 
     #[inline]
@@ -109,10 +110,10 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
         self.ended.load(Ordering::Acquire)
     }
 
-    pub(super) fn subscribe(&self, observer: Sc::Observer) -> SubjectSubscription<T, E, Sc, V> {
+    pub(super) fn subscribe(&self, listener: Sc::Listener) -> SubjectSubscription<T, E, Sc, V> {
         let alive = Arc::new(AtomicBool::new(true));
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let subscriber = Subscriber { id, alive: alive.clone(), observer: Some(observer) };
+        let subscriber = Subscriber { id, alive: alive.clone(), listener: Some(listener) };
         Sc::send(&self.gate, CastIn::Subscribe(subscriber), never);
         SubjectSubscription { gate: self.gate.downgrade(), id, alive }
     }
@@ -172,51 +173,26 @@ pub struct Subscriber<O> {
     id: u64,
     /// Cleared by the subscription at once, also in the middle of a delivery, and when it ends.
     alive: Arc<AtomicBool>,
-    observer: Option<O>,
+    listener: Option<O>,
 }
 
 impl<O> Subscriber<O> {
-    /// Delivers one item; `false` when it is over.
-    #[inline]
-    fn next<T, E: 'static>(&mut self, item: T) -> bool
-    where
-        O: Observer<T, E>,
-    {
-        if !self.alive.load(Ordering::Relaxed) {
-            return false;
-        }
-        let Some(observer) = &mut self.observer else { return false };
-        match catch("subscriber", || observer.next(item)) {
-            Ok(()) => {
-                let over = observer.is_closed();
-                if over {
-                    self.alive.store(false, Ordering::Release);
-                }
-                !over
-            }
-            Err(panic) => {
-                self.alive.store(false, Ordering::Release);
-                if let Some(observer) = self.observer.take() {
-                    fail(observer, panic);
-                }
-                false
-            }
-        }
+    /// Takes it out of the running; what is left must be told of the end, or dropped.
+    fn retire(&mut self) -> Option<O> {
+        self.alive.swap(false, Ordering::AcqRel);
+        self.listener.take()
     }
 
-    fn end<T, E: 'static>(mut self, end: Result<(), E>)
+    fn end<T, E>(mut self, end: Result<(), E>)
     where
-        O: Observer<T, E>,
+        O: Listener<T, E>,
     {
-        if !self.alive.swap(false, Ordering::AcqRel) {
+        if !self.alive.load(Ordering::Acquire) {
             return;
         }
-        let Some(observer) = self.observer.take() else { return };
-        let ended = catch("subscriber", || match end {
-            Ok(()) => observer.complete(),
-            Err(error) => observer.error(error),
-        });
-        if let Err(panic) = ended {
+        if let Some(listener) = self.retire()
+            && let Err(panic) = catch("subscriber", || listener.end(end))
+        {
             unhandled(&panic.into());
         }
     }
@@ -225,6 +201,10 @@ impl<O> Subscriber<O> {
 /// The state of a subject.
 pub struct Cast<T, E, O, V> {
     subscribers: Vec<Subscriber<O>>,
+    /// Who is being served, so that a panic is known to be theirs and the others are served after it.
+    at: usize,
+    /// Some of them have ended.
+    over: bool,
     end: Option<Result<(), E>>,
     ended: Arc<AtomicBool>,
     latest: V,
@@ -234,29 +214,58 @@ pub struct Cast<T, E, O, V> {
 impl<T, E, O, V> Cast<T, E, O, V>
 where
     T: Clone,
-    E: Clone + 'static,
-    O: Observer<T, E>,
+    E: Clone,
+    O: Listener<T, E>,
     V: Latest<T>,
 {
     #[inline]
     fn cast(&mut self, item: T) {
         self.latest.set(&item);
-        let mut over = false;
-        if let Some((last, others)) = self.subscribers.split_last_mut() {
-            for subscriber in others {
-                over |= !subscriber.next(item.clone());
-            }
-            over |= !last.next(item);
+        self.at = 0;
+        let mut item = Some(item);
+        while let Err(panic) = catch("subscriber", || self.serve(&mut item)) {
+            self.panicked(panic);
         }
-        if over {
+        if self.over {
             self.sweep();
+        }
+    }
+
+    #[inline]
+    fn serve(&mut self, item: &mut Option<T>) {
+        while self.at < self.subscribers.len() {
+            let last = self.at + 1 == self.subscribers.len();
+            let subscriber = &mut self.subscribers[self.at];
+            let open = subscriber.alive.load(Ordering::Relaxed)
+                && match (&mut subscriber.listener, if last { item.take() } else { item.clone() }) {
+                    (Some(listener), Some(item)) => listener.next(item),
+                    _ => false,
+                };
+            self.over |= !open;
+            if !open {
+                subscriber.alive.store(false, Ordering::Release);
+            }
+            self.at += 1;
+        }
+    }
+
+    #[cold]
+    fn panicked(&mut self, panic: PanicError) {
+        self.over = true;
+        let listener = self.subscribers.get_mut(self.at).and_then(Subscriber::retire);
+        self.at += 1;
+        match listener {
+            Some(listener) => listener.fail(panic.into()),
+            None => unhandled(&panic.into()),
         }
     }
 
     #[cold]
     fn sweep(&mut self) {
-        let gone = self.subscribers.extract_if(.., |s| !s.alive.load(Ordering::Acquire));
-        drop_each(gone);
+        self.over = false;
+        let gone: Vec<_> =
+            self.subscribers.extract_if(.., |s| !s.alive.load(Ordering::Acquire)).collect();
+        drop_caught(gone);
     }
 
     fn end(&mut self, end: Result<(), E>) {
@@ -265,26 +274,24 @@ where
         }
         self.ended.store(true, Ordering::Release);
         self.end = Some(end.clone());
-        for subscriber in std::mem::take(&mut self.subscribers) {
+        for subscriber in mem::take(&mut self.subscribers) {
             subscriber.end(end.clone());
         }
     }
 }
 
 /// Drops users' closures, whose own drop may panic.
-fn drop_each<O>(gone: impl Iterator<Item = Subscriber<O>>) {
-    for subscriber in gone {
-        if let Err(panic) = catch("drop", || drop(subscriber)) {
-            unhandled(&panic.into());
-        }
+fn drop_caught<O>(gone: O) {
+    if let Err(panic) = catch("drop", || drop(gone)) {
+        unhandled(&panic.into());
     }
 }
 
 impl<T, E, O, V> Machine<CastIn<T, E, O>> for Cast<T, E, O, V>
 where
     T: Clone,
-    E: Clone + 'static,
-    O: Observer<T, E>,
+    E: Clone,
+    O: Listener<T, E>,
     V: Latest<T>,
 {
     #[inline]
@@ -297,25 +304,120 @@ where
             }
             CastIn::Signal(Signal::Error(error)) => self.end(Err(error)),
             CastIn::Signal(Signal::Complete) => self.end(Ok(())),
-            CastIn::Subscribe(mut subscriber) => match &self.end {
+            CastIn::Subscribe(subscriber) => match &self.end {
                 Some(end) => subscriber.end(end.clone()),
-                None => {
-                    if self.latest.get().is_none_or(|item| subscriber.next(item)) {
-                        self.subscribers.push(subscriber);
-                    }
-                }
+                None => self.welcome(subscriber),
             },
             CastIn::Unsubscribe(id) => {
                 if let Some(at) = self.subscribers.iter().position(|s| s.id == id) {
-                    drop_each(std::iter::once(self.subscribers.remove(at)));
+                    drop_caught(self.subscribers.remove(at));
                 }
             }
         }
         Step::Continue
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        // Subscribers' panics are caught one by one: this was a clone of an item or of an error.
-        unhandled(&panic.into());
+    fn fail(&mut self, failure: StreamError) {
+        // Subscribers' panics are caught one by one: this was the clone of an error.
+        unhandled(&failure);
     }
 }
+
+impl<T, E, O, V> Cast<T, E, O, V>
+where
+    O: Listener<T, E>,
+    V: Latest<T>,
+{
+    /// Takes a subscriber in; it gets what is kept first.
+    fn welcome(&mut self, mut subscriber: Subscriber<O>) {
+        if let (Some(item), Some(listener)) = (self.latest.get(), &mut subscriber.listener) {
+            match catch("subscriber", || listener.next(item)) {
+                Ok(true) => {}
+                Ok(false) => return subscriber.alive.store(false, Ordering::Release),
+                Err(panic) => {
+                    if let Some(listener) = subscriber.retire() {
+                        listener.fail(panic.into());
+                    }
+                    return;
+                }
+            }
+        }
+        self.subscribers.push(subscriber);
+    }
+}
+
+/// An observer of any type behind one pointer: one call an item, which says whether it still listens.
+pub trait DynListener<T, E> {
+    /// Delivers one item; `false` when it is over.
+    fn next(&mut self, item: T) -> bool;
+    /// Tells the end.
+    fn end(self: Box<Self>, end: Result<(), E>);
+    /// Ends it with a failure of an operator.
+    fn fail(self: Box<Self>, failure: StreamError);
+}
+
+impl<O: Observer<T, E>, T, E: 'static> DynListener<T, E> for O {
+    #[inline]
+    fn next(&mut self, item: T) -> bool {
+        Observer::next(self, item);
+        !self.is_closed()
+    }
+
+    fn end(self: Box<Self>, end: Result<(), E>) {
+        match end {
+            Ok(()) => self.complete(),
+            Err(error) => self.error(error),
+        }
+    }
+
+    fn fail(self: Box<Self>, failure: StreamError) {
+        fail(*self, failure);
+    }
+}
+
+/// A boxed observer; see [`DynListener`].
+pub trait Listener<T, E> {
+    /// Delivers one item; `false` when it is over.
+    fn next(&mut self, item: T) -> bool;
+    /// Tells the end.
+    fn end(self, end: Result<(), E>);
+    /// Ends it with a failure of an operator.
+    fn fail(self, failure: StreamError);
+}
+
+/// What becomes the boxed observer `B`.
+pub trait IntoListener<B> {
+    /// The observer, boxed.
+    fn into_listener(self) -> B;
+}
+
+macro_rules! listener {
+    ($($send:ident)?) => {
+        impl<T, E> Listener<T, E> for Box<dyn DynListener<T, E> $(+ $send)?> {
+            #[inline]
+            fn next(&mut self, item: T) -> bool {
+                DynListener::next(&mut **self, item)
+            }
+
+            fn end(self, end: Result<(), E>) {
+                DynListener::end(self, end);
+            }
+
+            fn fail(self, failure: StreamError) {
+                DynListener::fail(self, failure);
+            }
+        }
+
+        impl<O, T, E> IntoListener<Box<dyn DynListener<T, E> $(+ $send)?>> for O
+        where
+            O: Observer<T, E> $(+ $send)? + 'static,
+            E: 'static,
+        {
+            fn into_listener(self) -> Box<dyn DynListener<T, E> $(+ $send)?> {
+                Box::new(self)
+            }
+        }
+    };
+}
+listener!();
+listener!(Send);

@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     buffer::Buffer,
-    error::{PanicError, catch},
+    error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, Inner, Machine, Outer, Port, Signal, Step, SubOf, attach, thread_token,
     },
@@ -79,7 +79,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = FlatGate::<C, F, I, In, T, E>::new(Flattening {
+        let gate = C::Scope::gate(Flattening {
             down: Down::new(down),
             f: self.f,
             concurrency: self.concurrency,
@@ -168,14 +168,10 @@ where
     }
 
     fn start(&mut self, item: I, thread: usize) -> Step<In> {
-        match catch("flat_map", || (self.f)(item)) {
-            Ok(inner) => {
-                self.live += 1;
-                self.subscribing.push(thread);
-                Step::Act(inner)
-            }
-            Err(panic) => self.down.fail(panic),
-        }
+        let inner = named("flat_map", || (self.f)(item));
+        self.live += 1;
+        self.subscribing.push(thread);
+        Step::Act(inner)
     }
 
     /// The next that waits, if it may start; the end, if there is nothing left.
@@ -232,7 +228,7 @@ where
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<In> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<In> = self.down.fail(failure);
     }
 }

@@ -15,7 +15,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, catch},
+    error::{StreamError, named},
     gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Outer, Perform, Port, Signal, Step, SubOf, attach},
 };
 
@@ -82,7 +82,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = SwitchGate::<C, F, I, In, T, E>::new(Switching {
+        let gate = C::Scope::gate(Switching {
             down: Down::new(down),
             f: self.f,
             latest: Arc::default(),
@@ -161,6 +161,12 @@ pub struct SwitchedObserver<Sc: Flow, M, In, Act, Sch> {
     latest: Arc<AtomicU64>,
 }
 
+impl<Sc: Flow, M, In, Act, Sch> Drop for SwitchedObserver<Sc, M, In, Act, Sch> {
+    fn drop(&mut self) {
+        self.gate.settle();
+    }
+}
+
 impl<Sc: Flow, M, I, T, E, Sub: Subscription, Act, Sch>
     SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
 {
@@ -225,16 +231,12 @@ where
             return Step::Continue;
         }
         if let Some(item) = self.waiting.pop_front() {
-            return match catch("switch_map", || (self.f)(item)) {
-                Ok(inner) => {
-                    self.live = true;
-                    self.subscribing = true;
-                    let number = self.latest.load(Ordering::Relaxed) + 1;
-                    self.latest.store(number, Ordering::Relaxed);
-                    Step::Act(Start { inner, number, latest: self.latest.clone() })
-                }
-                Err(panic) => self.down.fail(panic),
-            };
+            let inner = named("switch_map", || (self.f)(item));
+            self.live = true;
+            self.subscribing = true;
+            let number = self.latest.load(Ordering::Relaxed) + 1;
+            self.latest.store(number, Ordering::Relaxed);
+            return Step::Act(Start { inner, number, latest: self.latest.clone() });
         }
         if self.outer_done && !self.live { self.down.complete() } else { Step::Continue }
     }
@@ -287,7 +289,7 @@ where
         }
     }
 
-    fn on_panic(&mut self, panic: PanicError) {
-        let _: Step<Start<In>> = self.down.fail(panic);
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Start<In>> = self.down.fail(failure);
     }
 }

@@ -1,0 +1,517 @@
+//! Every operator beside the hand-written loop that does the same work and beside rxRust's own operator, in one run.
+//!
+//! `cargo bench --bench operators` prints a Markdown table: nanoseconds per event (the best of several interleaved
+//! rounds), and the ratio to the loop by hand. Words on the command line pick rows.
+
+#![allow(missing_docs, clippy::print_stdout)]
+
+use std::{
+    cell::Cell,
+    collections::VecDeque,
+    hint::black_box,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Events per round, in chunks that fit no first-level cache.
+const N: usize = 1_000_000;
+const ROUNDS: usize = 9;
+
+/// A piece of work; it gives a checksum, equal for all that do the same work.
+type Work = Box<dyn FnMut() -> u64>;
+/// The same chain in `Local` and in `Shared`.
+type Pair = [Option<Work>; 2];
+
+struct Row {
+    name: &'static str,
+    hand: Work,
+    ours: Pair,
+    theirs: Pair,
+}
+
+fn row(name: &'static str, hand: impl FnMut() -> u64 + 'static, ours: Pair, theirs: Pair) -> Row {
+    Row { name, hand: Box::new(hand), ours, theirs }
+}
+
+fn main() {
+    let picked: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    println!("| operator | by hand, ns | ours `Local` | ours `Shared` | rxRust `Local` | rxRust `Shared` |");
+    println!("|---|---|---|---|---|---|");
+    for row in rows() {
+        if picked.is_empty() || picked.iter().any(|word| row.name.contains(word.as_str())) {
+            measure(row);
+        }
+    }
+}
+
+fn measure(Row { name, hand, ours: [a, b], theirs: [c, d] }: Row) {
+    let mut works = [Some(hand), a, b, c, d];
+    let mut best = [f64::INFINITY; 5];
+    let mut first = None;
+    for _ in 0..ROUNDS {
+        for (work, best) in works.iter_mut().zip(&mut best) {
+            let Some(work) = work else { continue };
+            let start = Instant::now();
+            let sum = work();
+            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / N as f64);
+            assert_eq!(*first.get_or_insert(sum), sum, "{name}: a column did other work than the loop by hand");
+        }
+    }
+    let cell = |ns: f64| match ns.is_finite() {
+        true => format!("{ns:.2} ({:.2} ×)", ns / best[0]),
+        false => "–".to_string(),
+    };
+    let [hand, columns @ ..] = best;
+    println!("| {name} | {hand:.2} | {} |", columns.map(cell).join(" | "));
+}
+
+/// What the hand-written loops run over too.
+fn data() -> &'static [u64] {
+    let mut rng = rxevents::source::SplitMix64::new(1);
+    (0..N).map(|_| rng.next_u64() >> 40).collect::<Vec<_>>().leak()
+}
+
+/// Adds up, on one thread.
+#[derive(Clone, Default)]
+struct Sum(Rc<Cell<u64>>);
+/// Adds up; one thread at a time.
+#[derive(Clone, Default)]
+struct SharedSum(Arc<AtomicU64>);
+
+impl Sum {
+    fn add(&self, v: u64) {
+        self.0.set(self.0.get().wrapping_add(v));
+    }
+
+    fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl SharedSum {
+    fn add(&self, v: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(v), Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How a chain is fed. Inside, `Ctx` is the context.
+macro_rules! work {
+    // By an iterator.
+    (cold $ctx:ident $sum:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            #[allow(unused)]
+            type Ctx<T> = $ctx<T>;
+            let total = $sum::default();
+            let sum = total.clone();
+            let $s = $ctx::from_iter($data.iter().copied());
+            $chain.subscribe(move |$v| sum.add($fold));
+            total.get()
+        })
+    };
+    // By two subjects in turn.
+    (hot $ctx:ident $sum:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            let total = $sum::default();
+            let sum = total.clone();
+            let ($s, $t) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
+            let (mut a, mut b) = ($s.clone(), $t.clone());
+            $chain.subscribe(move |$v| sum.add($fold));
+            for pair in $data.chunks_exact(2) {
+                a.next(pair[0]);
+                b.next(pair[1]);
+            }
+            a.complete();
+            b.complete();
+            total.get()
+        })
+    };
+    // By one subject; the other stays silent.
+    (one $ctx:ident $sum:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            let total = $sum::default();
+            let sum = total.clone();
+            let ($s, $t) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
+            let mut a = $s.clone();
+            let _keep = $t.clone();
+            $chain.subscribe(move |$v| sum.add($fold));
+            for v in $data {
+                a.next(*v);
+            }
+            a.complete();
+            total.get()
+        })
+    };
+    // By one subject, inside a runtime, waiting for the end.
+    (timed $ctx:ident $sum:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            let total = $sum::default();
+            let sum = total.clone();
+            let done = Arc::new(AtomicU64::new(0));
+            let ended = done.clone();
+            let feed = || {
+                let $s = $ctx::subject::<u64, Infallible>();
+                let mut source = $s.clone();
+                $chain
+                    .map(move |$v| sum.add($fold))
+                    .on_complete(move || ended.store(1, Ordering::Release))
+                    .subscribe(|()| {});
+                $data.iter().for_each(|v| source.next(*v));
+                source.complete();
+            };
+            super::in_runtime(feed, || done.load(Ordering::Acquire) == 1);
+            total.get()
+        })
+    };
+}
+
+macro_rules! chains {
+    ($($kind:ident $name:ident($($chain:tt)*);)*) => {
+        $(
+            pub(super) fn $name(data: &'static [u64]) -> super::Pair {
+                [
+                    Some(work!($kind Local Sum data, $($chain)*)),
+                    Some(work!($kind Shared SharedSum data, $($chain)*)),
+                ]
+            }
+        )*
+    };
+}
+
+/// The chains that read the same with ours and with rxRust's operators.
+macro_rules! same_chains {
+    () => {
+        use std::{convert::Infallible, sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
+
+        use super::{N, SharedSum, Sum};
+
+        chains! {
+            cold map_filter(|s| s.map(|v: u64| v.wrapping_mul(3)).filter(|v| v & 1 == 0), |v| v);
+            cold filter_map(|s| s.filter_map(|v: u64| v.checked_sub(1 << 23)), |v| v);
+            cold scan(|s| s.scan(0_u64, |a, v| a.wrapping_add(v)), |v| v);
+            cold tap(|s| s.tap(|v| { std::hint::black_box(v); }), |v| v);
+            cold take(|s| s.take(N - 1), |v| v);
+            cold take_while(|s| s.take_while(|v| *v < u64::MAX), |v| v);
+            cold buffer_count(|s| s.buffer_count(5), |w| w.iter().fold(0, |a, v| a ^ v));
+            cold flat_map(|s| s.flat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
+            cold concat_map(|s| s.concat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
+            cold switch_map(|s| s.switch_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
+            cold merge_cold(|s| s.merge(Ctx::from_iter([1_u64])), |v| v);
+            one subject(|s, t| { let _ = t; s }, |v| v);
+            hot merge(|s, t| s.merge(t), |v| v);
+            hot zip(|s, t| s.zip(t), |(a, b)| a ^ b);
+            hot combine_latest(|s, t| s.combine_latest(t, |a, b| a ^ b), |v| v);
+            hot with_latest_from(|s, t| s.with_latest_from(t), |(a, b)| a ^ b);
+            one take_until(|s, t| s.take_until(t), |v| v);
+            timed debounce(|s| s.debounce(Duration::from_secs(3600)), |v| v);
+        }
+    };
+}
+
+mod ours {
+    use rxevents::prelude::*;
+
+    same_chains!();
+
+    chains! {
+        one throttle_first(|s, t| { let _ = t; s.throttle_first(Duration::from_secs(3600)) }, |v| v);
+        cold throttle_first_by(|s| s.throttle_first_by(1 << 20, |v| *v), |v| v);
+        timed throttle_latest(|s| s.throttle_latest(Duration::from_secs(3600)), |v| v);
+        timed delay(|s| s.delay(Duration::from_millis(1)), |v| v);
+        cold try_map(|s| s.try_map(|v| v.checked_sub(1 << 10).ok_or_else(|| Reason::other("small")))
+            .route_failures(observer(|_: Rejected<u64>| {})), |v| v);
+    }
+
+    pub(super) fn observe_on(data: &'static [u64]) -> super::Pair {
+        [
+            Some(work!(timed Local Sum data, |s| s.observe_on(LocalScheduler), |v| v)),
+            Some(work!(timed Shared SharedSum data, |s| s.observe_on(SharedScheduler), |v| v)),
+        ]
+    }
+}
+
+mod theirs {
+    use rxevents::rx::{ThrottleEdge, prelude::*};
+
+    same_chains!();
+
+    chains! {
+        timed throttle_first(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::leading()), |v| v);
+        timed throttle_latest(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::all()), |v| v);
+    }
+
+    /// In `Shared` it loses items, so there is nothing to compare.
+    pub(super) fn observe_on(data: &'static [u64]) -> super::Pair {
+        [Some(work!(timed Local Sum data, |s| s.observe_on(LocalScheduler), |v| v)), None]
+    }
+}
+
+/// Runs `feed` in a runtime with a `LocalSet`, and its tasks until `done`.
+fn in_runtime(feed: impl FnOnce(), done: impl Fn() -> bool) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let Ok(runtime) = runtime else { return };
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        feed();
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+/// A loop by hand, with the subscriber's work: adding to a cell that others can read.
+macro_rules! hand {
+    ($d:ident, |$sum:ident| $($body:tt)*) => {
+        move || {
+            let total = Sum::default();
+            let $sum = total.clone();
+            $($body)*
+            total.get()
+        }
+    };
+}
+
+fn rows() -> Vec<Row> {
+    let d = data();
+    let none = || [None, None];
+    vec![
+        row(
+            "map + filter",
+            hand!(d, |sum| for v in d {
+                let v = v.wrapping_mul(3);
+                if v & 1 == 0 {
+                    sum.add(v);
+                }
+            }),
+            ours::map_filter(d),
+            theirs::map_filter(d),
+        ),
+        row(
+            "filter_map",
+            hand!(d, |sum| for v in d {
+                if let Some(v) = v.checked_sub(1 << 23) {
+                    sum.add(v);
+                }
+            }),
+            ours::filter_map(d),
+            theirs::filter_map(d),
+        ),
+        row(
+            "scan",
+            hand!(d, |sum| {
+                let mut acc = 0_u64;
+                for v in d {
+                    acc = acc.wrapping_add(*v);
+                    sum.add(acc);
+                }
+            }),
+            ours::scan(d),
+            theirs::scan(d),
+        ),
+        row(
+            "tap",
+            hand!(d, |sum| for v in d {
+                black_box(v);
+                sum.add(*v);
+            }),
+            ours::tap(d),
+            theirs::tap(d),
+        ),
+        row(
+            "take",
+            hand!(d, |sum| for v in d.iter().take(N - 1) {
+                sum.add(*v);
+            }),
+            ours::take(d),
+            theirs::take(d),
+        ),
+        row(
+            "take_while",
+            hand!(d, |sum| for v in d {
+                if *v == u64::MAX {
+                    break;
+                }
+                sum.add(*v);
+            }),
+            ours::take_while(d),
+            theirs::take_while(d),
+        ),
+        row(
+            "buffer_count(5), a Vec each",
+            hand!(d, |sum| {
+                let mut window = Vec::with_capacity(5);
+                for v in d {
+                    window.push(*v);
+                    if window.len() == 5 {
+                        let full = black_box(std::mem::replace(&mut window, Vec::with_capacity(5)));
+                        sum.add(full.iter().fold(0, |a, v| a ^ v));
+                    }
+                }
+            }),
+            ours::buffer_count(d),
+            theirs::buffer_count(d),
+        ),
+        row(
+            "try_map + route_failures",
+            hand!(d, |sum| for v in d {
+                if let Some(v) = v.checked_sub(1 << 10) {
+                    sum.add(v);
+                }
+            }),
+            ours::try_map(d),
+            none(),
+        ),
+        row(
+            "throttle_first_by, of an iterator",
+            hand!(d, |sum| {
+                let mut open = None;
+                for v in d {
+                    if open.is_none_or(|at| *v >= at) {
+                        open = v.checked_add(1 << 20);
+                        sum.add(*v);
+                    }
+                }
+            }),
+            ours::throttle_first_by(d),
+            none(),
+        ),
+        row("flat_map, 2 each", two_each(d), ours::flat_map(d), theirs::flat_map(d)),
+        row("concat_map, 2 each", two_each(d), ours::concat_map(d), theirs::concat_map(d)),
+        row("switch_map, 2 each", two_each(d), ours::switch_map(d), theirs::switch_map(d)),
+        row(
+            "merge of iterators",
+            hand!(d, |sum| for v in d.iter().chain(&[1]) {
+                sum.add(*v);
+            }),
+            ours::merge_cold(d),
+            theirs::merge_cold(d),
+        ),
+        row("subject, one subscriber", boxed(d), ours::subject(d), theirs::subject(d)),
+        row("merge of subjects", boxed(d), ours::merge(d), theirs::merge(d)),
+        row(
+            "zip of subjects",
+            hand!(d, |sum| {
+                let (mut left, mut right) = (VecDeque::new(), VecDeque::new());
+                for p in d.chunks_exact(2) {
+                    left.push_back(black_box(p[0]));
+                    right.push_back(black_box(p[1]));
+                    while let (Some(a), Some(b)) = (left.front(), right.front()) {
+                        sum.add(a ^ b);
+                        left.pop_front();
+                        right.pop_front();
+                    }
+                }
+            }),
+            ours::zip(d),
+            theirs::zip(d),
+        ),
+        row(
+            "combine_latest of subjects",
+            hand!(d, |sum| {
+                let (mut a, mut b) = (None, None);
+                for p in d.chunks_exact(2) {
+                    a = black_box(Some(p[0]));
+                    if let (Some(a), Some(b)) = (a, b) {
+                        sum.add(a ^ b);
+                    }
+                    b = black_box(Some(p[1]));
+                    if let (Some(a), Some(b)) = (a, b) {
+                        sum.add(a ^ b);
+                    }
+                }
+            }),
+            ours::combine_latest(d),
+            theirs::combine_latest(d),
+        ),
+        row(
+            "with_latest_from of subjects",
+            hand!(d, |sum| {
+                let mut latest = None;
+                for p in d.chunks_exact(2) {
+                    if let Some(b) = latest {
+                        sum.add(p[0] ^ b);
+                    }
+                    latest = black_box(Some(p[1]));
+                }
+            }),
+            ours::with_latest_from(d),
+            theirs::with_latest_from(d),
+        ),
+        row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
+        row("throttle_first, 1 h", clocked(d), ours::throttle_first(d), theirs::throttle_first(d)),
+        row("throttle_latest, 1 h", clocked_twice(d), ours::throttle_latest(d), theirs::throttle_latest(d)),
+        row("debounce, 1 h", last(d), ours::debounce(d), theirs::debounce(d)),
+        row("delay, 1 ms", queued(d), ours::delay(d), none()),
+        row("observe_on", queued(d), ours::observe_on(d), theirs::observe_on(d)),
+    ]
+}
+
+fn two_each(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(d, |sum| for v in d {
+        for v in [*v, v + 1] {
+            sum.add(v);
+        }
+    })
+}
+
+/// What a subscriber of unknown type costs at the least: one boxed call an event.
+fn boxed(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(d, |sum| {
+        let mut call: Box<dyn FnMut(u64)> = black_box(Box::new(move |v| sum.add(v)));
+        d.iter().for_each(|v| call(*v));
+    })
+}
+
+/// One look at the clock an event.
+fn clocked(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(d, |sum| {
+        let mut open = None;
+        for v in d {
+            let now = Instant::now();
+            if open.is_none_or(|at| now >= at) {
+                open = Some(now + Duration::from_secs(3600));
+                sum.add(*v);
+            }
+        }
+    })
+}
+
+/// The first and the last.
+fn clocked_twice(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(d, |sum| {
+        let mut latest = None;
+        for v in d {
+            if latest.is_none() {
+                sum.add(*v);
+            }
+            latest = black_box(Some(*v));
+        }
+        sum.add(latest.unwrap_or(0));
+    })
+}
+
+/// The last, with one look at the clock an event.
+fn last(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(d, |sum| {
+        let mut waiting = None;
+        for v in d {
+            waiting = black_box(Some((Instant::now(), *v)));
+        }
+        sum.add(waiting.map_or(0, |(_, v)| v));
+    })
+}
+
+/// Through a queue.
+fn queued(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(d, |sum| {
+        let mut queue = VecDeque::new();
+        d.iter().for_each(|v| queue.push_back(*v));
+        queue.drain(..).for_each(|v| sum.add(v));
+    })
+}

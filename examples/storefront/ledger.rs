@@ -1,0 +1,159 @@
+//! The accounts: where each event is, counted where it happens.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use rxevents::{
+    dead_letter::{DeadLetterError, QueueError},
+    prelude::*,
+};
+use serde::Serialize;
+
+/// A count. Clones share it: one is in the pipeline, another reads it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counter(Rc<Cell<u64>>);
+
+impl Counter {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.set(self.0.get() + n);
+    }
+
+    /// For what is counted while it waits.
+    pub(crate) fn take(&self, n: u64) {
+        self.0.set(self.0.get() - n);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// The accounts of one source. No count is made of the others, so that the law can fail.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ledger {
+    /// Taken from the source.
+    pub(crate) taken: Counter,
+    /// Arrived at the sink.
+    pub(crate) out: Counter,
+    /// Left out by a filter.
+    pub(crate) filtered: Counter,
+    /// Left out by a policy of its name: the throttle.
+    pub(crate) dropped: Counter,
+    /// Stored by the dead-letter queue.
+    pub(crate) dead_lettered: Counter,
+    /// Waiting in an operator.
+    pub(crate) in_flight: Counter,
+    /// Why events were dead-lettered: how often for each reason.
+    pub(crate) reasons: Rc<RefCell<BTreeMap<String, u64>>>,
+}
+
+impl Ledger {
+    /// The accounts as they are now.
+    pub(crate) fn account(&self) -> Account {
+        Account {
+            taken: self.taken.get(),
+            out: self.out.get(),
+            filtered: self.filtered.get(),
+            dropped: self.dropped.get(),
+            dead_lettered: self.dead_lettered.get(),
+            in_flight: self.in_flight.get(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(crate) struct Account {
+    #[serde(rename = "in")]
+    pub(crate) taken: u64,
+    pub(crate) out: u64,
+    pub(crate) filtered: u64,
+    pub(crate) dropped: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) in_flight: u64,
+}
+
+impl Account {
+    /// The law of the house: every event is accounted for.
+    pub(crate) fn check(&self, name: &str) -> Result<(), String> {
+        let Self { taken, out, filtered, dropped, dead_lettered, in_flight } = *self;
+        if taken == out + filtered + dropped + dead_lettered + in_flight {
+            return Ok(());
+        }
+        Err(format!(
+            "{name}: events are not accounted for: in {taken}, but out {out} + filtered {filtered} + dropped {dropped} \
+             + dead-lettered {dead_lettered} + in flight {in_flight}"
+        ))
+    }
+}
+
+/// Counts what `queue` has stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted<Q> {
+    queue: Q,
+    ledger: Ledger,
+}
+
+impl<Q> Counted<Q> {
+    pub(crate) fn new(queue: Q, ledger: &Ledger) -> Self {
+        Self { queue, ledger: ledger.clone() }
+    }
+}
+
+impl<Q: DeadLetterQueue> DeadLetterQueue for Counted<Q> {
+    fn push(&mut self, letter: DeadLetter) -> Result<(), DeadLetterError> {
+        let reason = reason(&letter);
+        self.queue.push(letter)?;
+        self.ledger.dead_lettered.add(1);
+        *self.ledger.reasons.borrow_mut().entry(reason).or_default() += 1;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), QueueError> {
+        self.queue.flush()
+    }
+}
+
+/// The violated fields, sorted, as in `amount+customer`; for another failure its kind, such as `decode`.
+fn reason(letter: &DeadLetter) -> String {
+    let mut fields: Vec<&str> = letter.violations.iter().map(|violation| violation.path.as_str()).collect();
+    if fields.is_empty() {
+        return letter.kind.to_string();
+    }
+    fields.sort_unstable();
+    fields.dedup();
+    fields.join("+")
+}
+
+/// An item on its way through an operator that may throw it away, as a throttle does: it is counted then.
+pub(crate) struct Watched<T> {
+    pub(crate) item: T,
+    guard: Guard,
+}
+
+struct Guard {
+    thrown_away: Counter,
+    passed: bool,
+}
+
+impl<T> Watched<T> {
+    pub(crate) fn new(item: T, thrown_away: &Counter) -> Self {
+        Self { item, guard: Guard { thrown_away: thrown_away.clone(), passed: false } }
+    }
+
+    /// The item, which has passed the operator.
+    pub(crate) fn passed(mut self) -> T {
+        self.guard.passed = true;
+        self.item
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if !self.passed {
+            self.thrown_away.add(1);
+        }
+    }
+}
