@@ -151,7 +151,6 @@ where
                 }
                 return Poll::Ready(());
             }
-            let now = this.scheduler.now();
             this.due = match this.ticks.missed {
                 MissedTicks::Burst => this.ticks.grid.next(),
                 MissedTicks::Skip => this.ticks.grid.after(now),
