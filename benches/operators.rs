@@ -6,12 +6,11 @@
 #![allow(missing_docs, clippy::print_stdout)]
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
     hint::black_box,
-    rc::Rc,
+    panic::catch_unwind,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -28,13 +27,14 @@ type Pair = [Option<Work>; 2];
 
 struct Row {
     name: &'static str,
+    events: usize,
     hand: Work,
     ours: Pair,
     theirs: Pair,
 }
 
 fn row(name: &'static str, hand: impl FnMut() -> u64 + 'static, ours: Pair, theirs: Pair) -> Row {
-    Row { name, hand: Box::new(hand), ours, theirs }
+    Row { name, events: N, hand: Box::new(hand), ours, theirs }
 }
 
 fn main() {
@@ -48,7 +48,7 @@ fn main() {
     }
 }
 
-fn measure(Row { name, hand, ours: [a, b], theirs: [c, d] }: Row) {
+fn measure(Row { name, events, hand, ours: [a, b], theirs: [c, d] }: Row) {
     let mut works = [Some(hand), a, b, c, d];
     let mut best = [f64::INFINITY; 5];
     let mut first = None;
@@ -57,7 +57,7 @@ fn measure(Row { name, hand, ours: [a, b], theirs: [c, d] }: Row) {
             let Some(work) = work else { continue };
             let start = Instant::now();
             let sum = work();
-            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / N as f64);
+            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / events as f64);
             assert_eq!(*first.get_or_insert(sum), sum, "{name}: a column did other work than the loop by hand");
         }
     }
@@ -75,24 +75,12 @@ fn data() -> &'static [u64] {
     (0..N).map(|_| rng.next_u64() >> 40).collect::<Vec<_>>().leak()
 }
 
-/// Adds up, on one thread.
+/// Adds up, in memory that others can see: as a subscriber does, in every column (a compiler may keep a loop's own
+/// variable in a register, or add up four events at once; nobody could look at the sum meanwhile).
 #[derive(Clone, Default)]
-struct Sum(Rc<Cell<u64>>);
-/// Adds up; one thread at a time.
-#[derive(Clone, Default)]
-struct SharedSum(Arc<AtomicU64>);
+struct Sum(Arc<AtomicU64>);
 
 impl Sum {
-    fn add(&self, v: u64) {
-        self.0.set(self.0.get().wrapping_add(v));
-    }
-
-    fn get(&self) -> u64 {
-        self.0.get()
-    }
-}
-
-impl SharedSum {
     fn add(&self, v: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(v), Ordering::Relaxed);
     }
@@ -105,21 +93,21 @@ impl SharedSum {
 /// How a chain is fed. Inside, `Ctx` is the context.
 macro_rules! work {
     // By an iterator.
-    (cold $ctx:ident $sum:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+    (cold $ctx:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
             #[allow(unused)]
             type Ctx<T> = $ctx<T>;
-            let total = $sum::default();
+            let total = Sum::default();
             let sum = total.clone();
-            let $s = $ctx::from_iter($data.iter().copied());
+            let $s = $ctx::from_iter($data.iter().map(|v| black_box(*v)));
             $chain.subscribe(move |$v| sum.add($fold));
             total.get()
         })
     };
     // By two subjects in turn.
-    (hot $ctx:ident $sum:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+    (hot $ctx:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
-            let total = $sum::default();
+            let total = Sum::default();
             let sum = total.clone();
             let ($s, $t) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
             let (mut a, mut b) = ($s.clone(), $t.clone());
@@ -134,9 +122,9 @@ macro_rules! work {
         })
     };
     // By one subject; the other stays silent.
-    (one $ctx:ident $sum:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+    (one $ctx:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
-            let total = $sum::default();
+            let total = Sum::default();
             let sum = total.clone();
             let ($s, $t) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
             let mut a = $s.clone();
@@ -150,9 +138,9 @@ macro_rules! work {
         })
     };
     // By one subject, inside a runtime, waiting for the end.
-    (timed $ctx:ident $sum:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+    (timed $ctx:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
-            let total = $sum::default();
+            let total = Sum::default();
             let sum = total.clone();
             let done = Arc::new(AtomicU64::new(0));
             let ended = done.clone();
@@ -172,13 +160,35 @@ macro_rules! work {
     };
 }
 
+/// A merge of two subjects that two threads feed.
+macro_rules! merge_threads {
+    () => {
+        pub(super) fn merge_threads(data: &'static [u64]) -> super::Pair {
+            let work = move || {
+                let total = Sum::default();
+                let sum = total.clone();
+                let (a, b) = (Shared::subject::<u64, Infallible>(), Shared::subject::<u64, Infallible>());
+                a.clone().merge(b.clone()).subscribe(move |v| sum.add(v));
+                let (first, second) = data.split_at(data.len() / 2);
+                std::thread::scope(|scope| {
+                    let (mut a, mut b) = (a, b);
+                    scope.spawn(move || first.iter().for_each(|v| a.next(*v)));
+                    second.iter().for_each(|v| b.next(*v));
+                });
+                total.get()
+            };
+            [None, Some(Box::new(work))]
+        }
+    };
+}
+
 macro_rules! chains {
     ($($kind:ident $name:ident($($chain:tt)*);)*) => {
         $(
             pub(super) fn $name(data: &'static [u64]) -> super::Pair {
                 [
-                    Some(work!($kind Local Sum data, $($chain)*)),
-                    Some(work!($kind Shared SharedSum data, $($chain)*)),
+                    Some(work!($kind Local data, $($chain)*)),
+                    Some(work!($kind Shared data, $($chain)*)),
                 ]
             }
         )*
@@ -190,11 +200,15 @@ macro_rules! same_chains {
     () => {
         use std::{convert::Infallible, sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
 
-        use super::{N, SharedSum, Sum};
+        use std::hint::black_box;
+
+        use super::{N, Sum};
+
+        merge_threads!();
 
         chains! {
-            cold map_filter(|s| s.map(|v: u64| v.wrapping_mul(3)).filter(|v| v & 1 == 0), |v| v);
-            cold filter_map(|s| s.filter_map(|v: u64| v.checked_sub(1 << 23)), |v| v);
+            cold map_filter(|s| s.map(|v: u64| v.wrapping_mul(3)).filter(|v| v & 15 != 0), |v| v);
+            cold filter_map(|s| s.filter_map(|v: u64| v.checked_sub(1 << 20)), |v| v);
             cold scan(|s| s.scan(0_u64, |a, v| a.wrapping_add(v)), |v| v);
             cold tap(|s| s.tap(|v| { std::hint::black_box(v); }), |v| v);
             cold take(|s| s.take(N - 1), |v| v);
@@ -231,8 +245,8 @@ mod ours {
 
     pub(super) fn observe_on(data: &'static [u64]) -> super::Pair {
         [
-            Some(work!(timed Local Sum data, |s| s.observe_on(LocalScheduler), |v| v)),
-            Some(work!(timed Shared SharedSum data, |s| s.observe_on(SharedScheduler), |v| v)),
+            Some(work!(timed Local data, |s| s.observe_on(LocalScheduler), |v| v)),
+            Some(work!(timed Shared data, |s| s.observe_on(SharedScheduler), |v| v)),
         ]
     }
 }
@@ -249,7 +263,7 @@ mod theirs {
 
     /// In `Shared` it loses items, so there is nothing to compare.
     pub(super) fn observe_on(data: &'static [u64]) -> super::Pair {
-        [Some(work!(timed Local Sum data, |s| s.observe_on(LocalScheduler), |v| v)), None]
+        [Some(work!(timed Local data, |s| s.observe_on(LocalScheduler), |v| v)), None]
     }
 }
 
@@ -265,9 +279,9 @@ fn in_runtime(feed: impl FnOnce(), done: impl Fn() -> bool) {
     });
 }
 
-/// A loop by hand, with the subscriber's work: adding to a cell that others can read.
+/// A loop by hand with the subscriber's work: adding to a cell that others can see.
 macro_rules! hand {
-    ($d:ident, |$sum:ident| $($body:tt)*) => {
+    (|$sum:ident| $($body:tt)*) => {
         move || {
             let total = Sum::default();
             let $sum = total.clone();
@@ -279,13 +293,16 @@ macro_rules! hand {
 
 fn rows() -> Vec<Row> {
     let d = data();
+    // Where rxRust starts a task for each event, fewer will do.
+    let f = &d[..N / 10];
+    let few = |name, hand: Work, ours, theirs| Row { name, events: f.len(), hand, ours, theirs };
     let none = || [None, None];
     vec![
         row(
             "map + filter",
-            hand!(d, |sum| for v in d {
+            hand!(|sum| for v in d.iter().map(black_box) {
                 let v = v.wrapping_mul(3);
-                if v & 1 == 0 {
+                if v & 15 != 0 {
                     sum.add(v);
                 }
             }),
@@ -294,8 +311,8 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "filter_map",
-            hand!(d, |sum| for v in d {
-                if let Some(v) = v.checked_sub(1 << 23) {
+            hand!(|sum| for v in d.iter().map(black_box) {
+                if let Some(v) = v.checked_sub(1 << 20) {
                     sum.add(v);
                 }
             }),
@@ -304,9 +321,9 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "scan",
-            hand!(d, |sum| {
+            hand!(|sum| {
                 let mut acc = 0_u64;
-                for v in d {
+                for v in d.iter().map(black_box) {
                     acc = acc.wrapping_add(*v);
                     sum.add(acc);
                 }
@@ -316,7 +333,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "tap",
-            hand!(d, |sum| for v in d {
+            hand!(|sum| for v in d.iter().map(black_box) {
                 black_box(v);
                 sum.add(*v);
             }),
@@ -325,7 +342,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "take",
-            hand!(d, |sum| for v in d.iter().take(N - 1) {
+            hand!(|sum| for v in d.iter().take(N - 1).map(black_box) {
                 sum.add(*v);
             }),
             ours::take(d),
@@ -333,7 +350,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "take_while",
-            hand!(d, |sum| for v in d {
+            hand!(|sum| for v in d.iter().map(black_box) {
                 if *v == u64::MAX {
                     break;
                 }
@@ -344,9 +361,9 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "buffer_count(5), a Vec each",
-            hand!(d, |sum| {
+            hand!(|sum| {
                 let mut window = Vec::with_capacity(5);
-                for v in d {
+                for v in d.iter().map(black_box) {
                     window.push(*v);
                     if window.len() == 5 {
                         let full = black_box(std::mem::replace(&mut window, Vec::with_capacity(5)));
@@ -359,8 +376,9 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "try_map + route_failures",
-            hand!(d, |sum| for v in d {
-                if let Some(v) = v.checked_sub(1 << 10) {
+            hand!(|sum| for v in d.iter().map(black_box) {
+                // A panic must not cost the item, so each call is guarded, as in ours.
+                if let Ok(Some(v)) = catch_unwind(|| v.checked_sub(1 << 10)) {
                     sum.add(v);
                 }
             }),
@@ -369,9 +387,9 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "throttle_first_by, of an iterator",
-            hand!(d, |sum| {
+            hand!(|sum| {
                 let mut open = None;
-                for v in d {
+                for v in d.iter().map(black_box) {
                     if open.is_none_or(|at| *v >= at) {
                         open = v.checked_add(1 << 20);
                         sum.add(*v);
@@ -386,7 +404,7 @@ fn rows() -> Vec<Row> {
         row("switch_map, 2 each", two_each(d), ours::switch_map(d), theirs::switch_map(d)),
         row(
             "merge of iterators",
-            hand!(d, |sum| for v in d.iter().chain(&[1]) {
+            hand!(|sum| for v in d.iter().chain(&[1]).map(black_box) {
                 sum.add(*v);
             }),
             ours::merge_cold(d),
@@ -396,7 +414,7 @@ fn rows() -> Vec<Row> {
         row("merge of subjects", boxed(d), ours::merge(d), theirs::merge(d)),
         row(
             "zip of subjects",
-            hand!(d, |sum| {
+            hand!(|sum| {
                 let (mut left, mut right) = (VecDeque::new(), VecDeque::new());
                 for p in d.chunks_exact(2) {
                     left.push_back(black_box(p[0]));
@@ -413,7 +431,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "combine_latest of subjects",
-            hand!(d, |sum| {
+            hand!(|sum| {
                 let (mut a, mut b) = (None, None);
                 for p in d.chunks_exact(2) {
                     a = black_box(Some(p[0]));
@@ -431,7 +449,7 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "with_latest_from of subjects",
-            hand!(d, |sum| {
+            hand!(|sum| {
                 let mut latest = None;
                 for p in d.chunks_exact(2) {
                     if let Some(b) = latest {
@@ -444,33 +462,34 @@ fn rows() -> Vec<Row> {
             theirs::with_latest_from(d),
         ),
         row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
-        row("throttle_first, 1 h", clocked(d), ours::throttle_first(d), theirs::throttle_first(d)),
-        row("throttle_latest, 1 h", clocked_twice(d), ours::throttle_latest(d), theirs::throttle_latest(d)),
-        row("debounce, 1 h", last(d), ours::debounce(d), theirs::debounce(d)),
-        row("delay, 1 ms", queued(d), ours::delay(d), none()),
-        row("observe_on", queued(d), ours::observe_on(d), theirs::observe_on(d)),
+        few("throttle_first, 1 h", clocked(f), ours::throttle_first(f), theirs::throttle_first(f)),
+        few("throttle_latest, 1 h", first_and_last(f), ours::throttle_latest(f), theirs::throttle_latest(f)),
+        few("debounce, 1 h", last(f), ours::debounce(f), theirs::debounce(f)),
+        few("delay, 1 ms", queued(f), ours::delay(f), none()),
+        few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
+        few("merge, two threads", two_threads_by_hand(f), ours::merge_threads(f), theirs::merge_threads(f)),
     ]
 }
 
 fn two_each(d: &'static [u64]) -> impl FnMut() -> u64 {
-    hand!(d, |sum| for v in d {
+    hand!(|sum| for v in d {
         for v in [*v, v + 1] {
-            sum.add(v);
+            sum.add(black_box(v));
         }
     })
 }
 
 /// What a subscriber of unknown type costs at the least: one boxed call an event.
 fn boxed(d: &'static [u64]) -> impl FnMut() -> u64 {
-    hand!(d, |sum| {
+    hand!(|sum| {
         let mut call: Box<dyn FnMut(u64)> = black_box(Box::new(move |v| sum.add(v)));
         d.iter().for_each(|v| call(*v));
     })
 }
 
 /// One look at the clock an event.
-fn clocked(d: &'static [u64]) -> impl FnMut() -> u64 {
-    hand!(d, |sum| {
+fn clocked(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
         let mut open = None;
         for v in d {
             let now = Instant::now();
@@ -479,12 +498,12 @@ fn clocked(d: &'static [u64]) -> impl FnMut() -> u64 {
                 sum.add(*v);
             }
         }
-    })
+    }))
 }
 
 /// The first and the last.
-fn clocked_twice(d: &'static [u64]) -> impl FnMut() -> u64 {
-    hand!(d, |sum| {
+fn first_and_last(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
         let mut latest = None;
         for v in d {
             if latest.is_none() {
@@ -493,25 +512,43 @@ fn clocked_twice(d: &'static [u64]) -> impl FnMut() -> u64 {
             latest = black_box(Some(*v));
         }
         sum.add(latest.unwrap_or(0));
-    })
+    }))
 }
 
 /// The last, with one look at the clock an event.
-fn last(d: &'static [u64]) -> impl FnMut() -> u64 {
-    hand!(d, |sum| {
+fn last(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
         let mut waiting = None;
         for v in d {
             waiting = black_box(Some((Instant::now(), *v)));
         }
         sum.add(waiting.map_or(0, |(_, v)| v));
-    })
+    }))
 }
 
 /// Through a queue.
-fn queued(d: &'static [u64]) -> impl FnMut() -> u64 {
-    hand!(d, |sum| {
+fn queued(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
         let mut queue = VecDeque::new();
         d.iter().for_each(|v| queue.push_back(*v));
         queue.drain(..).for_each(|v| sum.add(v));
-    })
+    }))
+}
+
+/// Two threads and a lock.
+fn two_threads_by_hand(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
+        let sum = Mutex::new(sum);
+        let add = |v| sum.lock().unwrap_or_else(PoisonError::into_inner).add(v);
+        two_threads(d, &add, &add);
+    }))
+}
+
+/// Feeds half of the events from each of two threads.
+fn two_threads(d: &'static [u64], left: &(impl Fn(u64) + Sync), right: &(impl Fn(u64) + Sync)) {
+    let (first, second) = d.split_at(d.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| first.iter().for_each(|v| left(*v)));
+        second.iter().for_each(|v| right(*v));
+    });
 }

@@ -1,5 +1,7 @@
 //! Rx operators for production event pipelines.
 
+#[cfg(doctest)]
+mod book;
 pub mod buffer;
 pub mod dead_letter;
 mod error;

@@ -16,7 +16,6 @@ pub use crate::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
     operator::{
-        Events,
         combine::CombineOps,
         create::{
             CreateOps,
@@ -26,8 +25,8 @@ pub use crate::{
         error::{ErrorOps, retry_with::Retry},
         filter::FilterOps,
         rate::RateOps,
-        share::{BehaviorSubject, Subject},
-        subscribe::{SubscribeOps, observer},
+        share::{BehaviorSubject, LocalSubject, SharedSubject, Subject},
+        subscribe::{LocalEvents, SharedEvents, SubscribeOps, observer},
         time::TimeOps,
         transform::TransformOps,
         validate::ValidateOps,

@@ -63,7 +63,7 @@ impl<M, In> LocalGate<M, In> {
         }))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
     where
         M: Machine<In, Act>,

@@ -105,7 +105,7 @@ impl Flow for LocalScope {
         LocalGate::new(machine, <M as Machine<In, Act>>::fail)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send<M, In, Act>(gate: &LocalGate<M, In>, input: In, perform: impl FnMut(Act))
     where
         M: Machine<In, Act>,
@@ -125,7 +125,7 @@ impl Flow for SharedScope {
         SharedGate::new(machine, <M as Machine<In, Act>>::fail)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send<M, In, Act>(gate: &SharedGate<M, In>, input: In, perform: impl FnMut(Act))
     where
         M: Machine<In, Act>,

@@ -189,7 +189,7 @@ impl<M, In> SharedGate<M, In> {
         }))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn send<Act>(&self, input: In, mut perform: impl FnMut(Act))
     where
         M: Machine<In, Act>,

@@ -103,18 +103,25 @@ pub struct ApplyObserver<O, K, I, T> {
 }
 
 impl<O, K, I, T> ApplyObserver<O, K, I, T> {
-    #[cold]
+    #[inline(always)]
     fn end<E: 'static>(&mut self, failure: Option<StreamError>)
     where
         O: Observer<T, E>,
         K: Kernel<I, T>,
     {
         let ended = named(K::NAME, || self.kernel.end());
-        let Some(down) = self.down.take() else { return };
-        match failure.or(ended.err()) {
-            Some(failure) => fail(down, failure),
-            None => down.complete(),
+        if let Some(down) = self.down.take() {
+            finish(down, failure.or(ended.err()));
         }
+    }
+}
+
+/// Takes the observer by value, so that the rest of the chain's state need not be in memory for it.
+#[cold]
+fn finish<T, E: 'static, O: Observer<T, E>>(down: O, failure: Option<StreamError>) {
+    match failure {
+        Some(failure) => fail(down, failure),
+        None => down.complete(),
     }
 }
 
@@ -124,7 +131,7 @@ where
     K: Kernel<I, T>,
     E: 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) {
         let Some(down) = &mut self.down else { return };
         match named(K::NAME, || self.kernel.next(item)) {

@@ -20,15 +20,10 @@ pub mod window;
 
 use rxrust::observable::Observable;
 
-/// Any observable of owned items `T` with stream error `E`: what a function that builds a pipeline takes and gives.
+/// Any observable of owned items `T` with stream error `E`: the bound of the operators' other sources.
 ///
-/// ```
-/// use rxevents::prelude::*;
-///
-/// fn doubled<E>(numbers: impl Events<i64, E>) -> impl Events<i64, E> {
-///     numbers.map(|n| n * 2)
-/// }
-/// ```
+/// A function that builds a part of a pipeline takes and gives [`LocalEvents`](subscribe::LocalEvents) or
+/// [`SharedEvents`](subscribe::SharedEvents) instead: what is only known to be *some* observable cannot be subscribed.
 pub trait Events<T, E>: Observable<Err = E> + for<'a> Observable<Item<'a> = T> + 'static {}
 
 impl<S, T, E> Events<T, E> for S where S: Observable<Err = E> + for<'a> Observable<Item<'a> = T> + 'static {}

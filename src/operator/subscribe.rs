@@ -3,12 +3,32 @@
 use std::convert::Infallible;
 
 use rxrust::{
-    observable::{CoreObservable, Observable},
+    context::{Local, Shared},
+    observable::{
+        BoxedCoreObservable, BoxedCoreObservableSend, CoreObservable, IntoBoxedCoreObservable, Observable,
+    },
     observer::Observer,
+    scheduler::{LocalScheduler, SharedScheduler},
     subscription::{Subscription, SubscriptionGuard},
 };
 
 use crate::error::named;
+
+/// A boxed stream of `Local`: what a function that builds a part of a pipeline takes and gives.
+///
+/// ```
+/// use rxevents::prelude::*;
+///
+/// fn doubled<E: 'static>(numbers: LocalEvents<i64, E>) -> LocalEvents<i64, E> {
+///     numbers.map(|n| n * 2).boxed()
+/// }
+///
+/// let mut sum = 0;
+/// doubled(Local::from_iter([1, 2]).boxed()).take(2).map(|n| n + 1).subscribe(move |n| sum += n);
+/// ```
+pub type LocalEvents<T, E> = Local<BoxedCoreObservable<'static, T, E, LocalScheduler>>;
+/// A boxed stream of `Shared`.
+pub type SharedEvents<T, E> = Shared<BoxedCoreObservableSend<'static, T, E, SharedScheduler>>;
 
 /// Subscribing.
 pub trait SubscribeOps: Observable + 'static {
@@ -61,6 +81,16 @@ pub trait SubscribeOps: Observable + 'static {
         SubscriptionGuard::new(SubscribeOps::subscribe(self, next))
     }
 
+    /// The stream as one type that names only its item and its error: [`LocalEvents`], [`SharedEvents`]. Costs one
+    /// boxed call an event.
+    fn boxed<T>(self) -> Self::With<Self::BoxedCoreObservable<'static, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Inner: IntoBoxedCoreObservable<Self::BoxedCoreObservable<'static, T, Self::Err>>,
+    {
+        self.transform(IntoBoxedCoreObservable::into_boxed)
+    }
+
     /// Subscribes an [`Observer`]: a subject, or one of your own.
     fn subscribe_with<O, U>(self, observer: O) -> U
     where
@@ -80,7 +110,7 @@ pub struct NextObserver<F> {
 }
 
 impl<F: FnMut(T), T> Observer<T, Infallible> for NextObserver<F> {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: T) {
         named("subscribe", || (self.next)(item));
     }

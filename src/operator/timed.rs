@@ -173,7 +173,7 @@ where
     S: Clock,
     E: 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Timed<I, E>) -> Step<Infallible> {
         match input {
             Timed::Source(Signal::Next(item)) => {

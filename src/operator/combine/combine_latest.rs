@@ -66,7 +66,7 @@ where
     U: Clone,
     E: 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(left)) => {

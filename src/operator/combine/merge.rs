@@ -124,7 +124,7 @@ impl<O, T, E> Merging<O, T, E> {
 }
 
 impl<O: Observer<T, E>, T, E: 'static> Machine<Signal<T, E>> for Merging<O, T, E> {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Signal<T, E>) -> Step<Infallible> {
         match input {
             Signal::Next(item) => self.down.next(item),

@@ -29,7 +29,7 @@ pub struct WithLatest<O, T, U, E> {
 }
 
 impl<O: Observer<(T, U), E>, T, U: Clone, E: 'static> Machine<Either<T, U, E>> for WithLatest<O, T, U, E> {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => match &self.latest {

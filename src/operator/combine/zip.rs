@@ -56,7 +56,7 @@ impl<O: Observer<(T, U), E>, T, U, E: 'static> Zipping<O, T, U, E> {
 }
 
 impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine<Either<T, U, E>> for Zipping<O, T, U, E> {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(left)) => match self.right.pop_front() {

@@ -34,7 +34,7 @@ where
         let run = catch("from_iter", || {
             for item in self.0 {
                 if down.is_closed() {
-                    return;
+                    break;
                 }
                 down.next(item);
             }

@@ -77,7 +77,9 @@ pub trait CreateOps: Context<Inner = ()> {
     ///
     /// ```
     /// use rxevents::prelude::*;
-    /// let mut seen = vec![];
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let log = seen.clone();
     /// Local::create(|mut emitter: LocalEmitter<u32, ()>| {
     ///     let mut n = 0;
     ///     while emitter.next(n).is_ok() {
@@ -86,8 +88,8 @@ pub trait CreateOps: Context<Inner = ()> {
     /// })
     /// .take(3)
     /// .on_error_return(|()| 0)
-    /// .subscribe(|v| seen.push(v));
-    /// assert_eq!(seen, [0, 1, 2]);
+    /// .subscribe(move |v| log.borrow_mut().push(v));
+    /// assert_eq!(*seen.borrow(), [0, 1, 2]);
     /// ```
     fn create<T, E, F, U>(f: F) -> Self::With<Create<F, T, E>>
     where

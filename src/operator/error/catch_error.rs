@@ -124,7 +124,7 @@ where
     F: FnOnce(E) -> B,
     E2: 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Caught<T, E, E2>) -> Step<B> {
         match input {
             Caught::Source(Signal::Next(item)) | Caught::Other(Signal::Next(item)) => self.down.next(item),

@@ -59,12 +59,13 @@ pub trait ErrorOps: Observable + 'static {
     ///
     /// ```
     /// use rxevents::prelude::*;
-    /// let mut log = vec![];
-    /// Local::throw_err("down")
-    ///     .map(|()| 0)
-    ///     .on_error_route(observer(|e| log.push(e)))
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let errors = Rc::new(RefCell::new(vec![]));
+    /// let log = errors.clone();
+    /// Local::throw_err::<u32, _>("down")
+    ///     .on_error_route(observer(move |e| log.borrow_mut().push(e)))
     ///     .subscribe(|_| {});
-    /// assert_eq!(log, ["down"]);
+    /// assert_eq!(*errors.borrow(), ["down"]);
     /// ```
     fn on_error_route<D, T>(self, errors: D) -> Self::With<OnErrorRoute<Self::Inner, D, T, Self::Err>>
     where
@@ -121,17 +122,20 @@ pub trait ErrorOps: Observable + 'static {
     }
 
     /// The same stream with [`StreamError`] as its error: a source's own error becomes [`StreamError::Source`], and
-    /// from here on panics of closures and full buffers are errors of the stream that can be routed.
+    /// panics of closures, full buffers and refused dead letters, above and below, are errors of the stream that can
+    /// be routed from here on.
     ///
     /// ```
     /// use rxevents::prelude::*;
-    /// let mut log = vec![];
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let errors = Rc::new(RefCell::new(vec![]));
+    /// let log = errors.clone();
     /// Local::from_iter([2, 1, 0])
-    ///     .stream_error()
     ///     .map(|v| 2 / v)
-    ///     .on_error_route(observer(|e: StreamError| log.push(e.to_string())))
+    ///     .stream_error()
+    ///     .on_error_route(observer(move |e: StreamError| log.borrow_mut().push(e.to_string())))
     ///     .subscribe(|_| {});
-    /// assert_eq!(log, ["panic in `map`: attempt to divide by zero"]);
+    /// assert_eq!(*errors.borrow(), ["panic in `map`: attempt to divide by zero"]);
     /// ```
     fn stream_error<T>(self) -> Self::With<IntoStreamError<Self::Inner, T, Self::Err>>
     where

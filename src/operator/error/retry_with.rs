@@ -244,7 +244,7 @@ where
     Sc: Flow,
     M: Machine<Attempt<T, E>, Act>,
 {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: T) {
         self.send(Signal::Next(item));
     }
@@ -311,7 +311,7 @@ where
     S: Clone,
     E: 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Attempt<T, E>) -> Step<Act<S>> {
         match input {
             Attempt::Source(attempt, signal) if attempt == self.attempt => match signal {

@@ -99,7 +99,7 @@ where
     O: Observer<T, StreamError>,
     E: ToStreamError,
 {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: T) {
         if let Some(down) = &mut self.down {
             down.next(item);

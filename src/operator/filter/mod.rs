@@ -96,11 +96,15 @@ pub trait FilterOps: Observable + 'static {
     ///
     /// ```
     /// use rxevents::prelude::*;
-    /// use std::convert::Infallible;
+    /// use std::{cell::RefCell, convert::Infallible, rc::Rc};
     /// let stop = Local::subject::<(), Infallible>();
-    /// let (mut halt, mut seen) = (stop.clone(), vec![]);
-    /// Local::from_iter(0..).tap(|v| if *v == 2 { halt.next(()) }).take_until(stop).subscribe(|v| seen.push(v));
-    /// assert_eq!(seen, [0, 1]);
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let (mut halt, log) = (stop.clone(), seen.clone());
+    /// Local::from_iter(0..)
+    ///     .tap(move |v| if *v == 2 { halt.next(()) })
+    ///     .take_until(stop)
+    ///     .subscribe(move |v| log.borrow_mut().push(v));
+    /// assert_eq!(*seen.borrow(), [0, 1]);
     /// ```
     fn take_until<N, T, U>(self, notifier: N) -> Self::With<TakeUntil<Self::Inner, N::Inner, T, U, Self::Err>>
     where

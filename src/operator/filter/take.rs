@@ -9,7 +9,7 @@ pub struct Take {
 impl<I> Kernel<I, I> for Take {
     const NAME: &'static str = "take";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
         match self.left {
             0 => Emit::End,

@@ -23,7 +23,7 @@ pub struct TakingUntil<O, T, U, E> {
 }
 
 impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for TakingUntil<O, T, U, E> {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => self.down.next(item),

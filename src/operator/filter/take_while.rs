@@ -7,7 +7,7 @@ pub struct TakeWhile<F>(pub(super) F);
 impl<F: FnMut(&I) -> bool, I> Kernel<I, I> for TakeWhile<F> {
     const NAME: &'static str = "take_while";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
         if (self.0)(&item) { Emit::Item(item) } else { Emit::End }
     }

@@ -22,7 +22,7 @@ impl<S> ThrottleFirst<S> {
 impl<S: Clock, I> Kernel<I, I> for ThrottleFirst<S> {
     const NAME: &'static str = "throttle_first";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
         let now = self.clock.now();
         if now < self.open_at {
@@ -95,7 +95,7 @@ impl<F, W, Time> ThrottleFirstBy<F, W, Time> {
 impl<F: FnMut(&I) -> Time, W, Time: EventTime<W>, I> Kernel<I, I> for ThrottleFirstBy<F, W, Time> {
     const NAME: &'static str = "throttle_first_by";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
         let at = (self.time)(&item);
         let pass = match &self.state {

@@ -65,3 +65,10 @@ pub mod subject;
 
 pub use behavior_subject::BehaviorSubject;
 pub use subject::Subject;
+
+use rxrust::context::{Local, LocalScope, Shared, SharedScope};
+
+/// What `Local::subject` gives.
+pub type LocalSubject<T, E> = Local<Subject<T, E, LocalScope>>;
+/// What `Shared::subject` gives.
+pub type SharedSubject<T, E> = Shared<Subject<T, E, SharedScope>>;

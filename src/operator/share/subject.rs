@@ -97,7 +97,7 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Clone for Hub<T, E, Sc, 
 impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
     pub(super) fn new(latest: V) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let cast = Cast { subscribers: Vec::new(), at: 0, over: false, end: None, ended: ended.clone(), latest, types: PhantomData };
+        let cast = Cast { subscribers: Vec::new(), end: None, ended: ended.clone(), latest, types: PhantomData };
         Self { gate: Sc::gate(cast), ended, ids: Arc::default() }
     }
 
@@ -177,6 +177,23 @@ pub struct Subscriber<O> {
 }
 
 impl<O> Subscriber<O> {
+    /// Delivers one item; `false` when it is over.
+    #[inline]
+    fn next<T, E>(&mut self, item: T) -> bool
+    where
+        O: Listener<T, E>,
+    {
+        if !self.alive.load(Ordering::Relaxed) {
+            return false;
+        }
+        let Some(listener) = &mut self.listener else { return false };
+        let open = listener.next(item);
+        if !open {
+            self.alive.store(false, Ordering::Release);
+        }
+        open
+    }
+
     /// Takes it out of the running; what is left must be told of the end, or dropped.
     fn retire(&mut self) -> Option<O> {
         self.alive.swap(false, Ordering::AcqRel);
@@ -201,10 +218,6 @@ impl<O> Subscriber<O> {
 /// The state of a subject.
 pub struct Cast<T, E, O, V> {
     subscribers: Vec<Subscriber<O>>,
-    /// Who is being served, so that a panic is known to be theirs and the others are served after it.
-    at: usize,
-    /// Some of them have ended.
-    over: bool,
     end: Option<Result<(), E>>,
     ended: Arc<AtomicBool>,
     latest: V,
@@ -221,40 +234,49 @@ where
     #[inline]
     fn cast(&mut self, item: T) {
         self.latest.set(&item);
-        self.at = 0;
-        let mut item = Some(item);
-        while let Err(panic) = catch("subscriber", || self.serve(&mut item)) {
-            self.panicked(panic);
-        }
-        if self.over {
+        let open = match &mut self.subscribers[..] {
+            [only] => match catch("subscriber", || only.next(item)) {
+                Ok(open) => open,
+                Err(panic) => {
+                    self.panicked(0, panic);
+                    false
+                }
+            },
+            _ => self.cast_to_many(item),
+        };
+        if !open {
             self.sweep();
         }
     }
 
-    #[inline]
-    fn serve(&mut self, item: &mut Option<T>) {
-        while self.at < self.subscribers.len() {
-            let last = self.at + 1 == self.subscribers.len();
-            let subscriber = &mut self.subscribers[self.at];
-            let open = subscriber.alive.load(Ordering::Relaxed)
-                && match (&mut subscriber.listener, if last { item.take() } else { item.clone() }) {
-                    (Some(listener), Some(item)) => listener.next(item),
-                    _ => false,
-                };
-            self.over |= !open;
-            if !open {
-                subscriber.alive.store(false, Ordering::Release);
+    /// `false` when some of them have ended.
+    #[inline(never)]
+    fn cast_to_many(&mut self, item: T) -> bool {
+        let mut item = Some(item);
+        let (mut at, mut open) = (0, true);
+        loop {
+            // One guard for all; after a panic the others are served.
+            let served = catch("subscriber", || {
+                while at < self.subscribers.len() {
+                    let last = at + 1 == self.subscribers.len();
+                    if let Some(item) = if last { item.take() } else { item.clone() } {
+                        open &= self.subscribers[at].next(item);
+                    }
+                    at += 1;
+                }
+            });
+            match served {
+                Ok(()) => return open,
+                Err(panic) => self.panicked(at, panic),
             }
-            self.at += 1;
+            open = false;
+            at += 1;
         }
     }
 
     #[cold]
-    fn panicked(&mut self, panic: PanicError) {
-        self.over = true;
-        let listener = self.subscribers.get_mut(self.at).and_then(Subscriber::retire);
-        self.at += 1;
-        match listener {
+    fn panicked(&mut self, at: usize, panic: PanicError) {
+        match self.subscribers.get_mut(at).and_then(Subscriber::retire) {
             Some(listener) => listener.fail(panic.into()),
             None => unhandled(&panic.into()),
         }
@@ -262,12 +284,12 @@ where
 
     #[cold]
     fn sweep(&mut self) {
-        self.over = false;
         let gone: Vec<_> =
             self.subscribers.extract_if(.., |s| !s.alive.load(Ordering::Acquire)).collect();
         drop_caught(gone);
     }
 
+    #[cold]
     fn end(&mut self, end: Result<(), E>) {
         if self.end.is_some() {
             return;
@@ -294,7 +316,7 @@ where
     O: Listener<T, E>,
     V: Latest<T>,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: CastIn<T, E, O>) -> Step<Infallible> {
         match input {
             CastIn::Signal(Signal::Next(item)) => {
@@ -304,15 +326,8 @@ where
             }
             CastIn::Signal(Signal::Error(error)) => self.end(Err(error)),
             CastIn::Signal(Signal::Complete) => self.end(Ok(())),
-            CastIn::Subscribe(subscriber) => match &self.end {
-                Some(end) => subscriber.end(end.clone()),
-                None => self.welcome(subscriber),
-            },
-            CastIn::Unsubscribe(id) => {
-                if let Some(at) = self.subscribers.iter().position(|s| s.id == id) {
-                    drop_caught(self.subscribers.remove(at));
-                }
-            }
+            CastIn::Subscribe(subscriber) => self.welcome(subscriber),
+            CastIn::Unsubscribe(id) => self.farewell(id),
         }
         Step::Continue
     }
@@ -325,15 +340,27 @@ where
 
 impl<T, E, O, V> Cast<T, E, O, V>
 where
+    E: Clone,
     O: Listener<T, E>,
     V: Latest<T>,
 {
-    /// Takes a subscriber in; it gets what is kept first.
+    #[cold]
+    fn farewell(&mut self, id: u64) {
+        if let Some(at) = self.subscribers.iter().position(|s| s.id == id) {
+            drop_caught(self.subscribers.remove(at));
+        }
+    }
+
+    /// Takes a subscriber in; it gets what is kept first, or the end.
+    #[cold]
     fn welcome(&mut self, mut subscriber: Subscriber<O>) {
-        if let (Some(item), Some(listener)) = (self.latest.get(), &mut subscriber.listener) {
-            match catch("subscriber", || listener.next(item)) {
+        if let Some(end) = &self.end {
+            return subscriber.end(end.clone());
+        }
+        if let Some(item) = self.latest.get() {
+            match catch("subscriber", || subscriber.next(item)) {
                 Ok(true) => {}
-                Ok(false) => return subscriber.alive.store(false, Ordering::Release),
+                Ok(false) => return,
                 Err(panic) => {
                     if let Some(listener) = subscriber.retire() {
                         listener.fail(panic.into());
@@ -357,7 +384,7 @@ pub trait DynListener<T, E> {
 }
 
 impl<O: Observer<T, E>, T, E: 'static> DynListener<T, E> for O {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: T) -> bool {
         Observer::next(self, item);
         !self.is_closed()

@@ -184,7 +184,7 @@ impl<R, O, I, E> Observer<I, E> for HandIn<R>
 where
     R: RcDerefMut<Target = Queue<O, I, E>>,
 {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) {
         if self.cancel.cancelled() {
             return;

@@ -196,7 +196,7 @@ where
     F: FnMut(I) -> In,
     E: 'static,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Flat<I, T, E>) -> Step<In> {
         match input {
             Flat::Inner(Signal::Next(item)) => self.down.next(item),

@@ -101,9 +101,11 @@ pub trait TransformOps: Observable + 'static {
     ///
     /// ```
     /// use rxevents::prelude::*;
-    /// let mut seen = vec![];
-    /// Local::from_iter([1, 2]).tap(|v| seen.push(*v)).subscribe(|_| {});
-    /// assert_eq!(seen, [1, 2]);
+    /// use std::{cell::Cell, rc::Rc};
+    /// let count = Rc::new(Cell::new(0));
+    /// let counter = count.clone();
+    /// Local::from_iter([1, 2]).tap(move |_| counter.set(counter.get() + 1)).subscribe(|_| {});
+    /// assert_eq!(count.get(), 2);
     /// ```
     fn tap<F, I>(self, f: F) -> Self::With<Apply<Self::Inner, Tap<F>, I, I>>
     where

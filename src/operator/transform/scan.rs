@@ -11,9 +11,9 @@ pub struct Scan<A, F> {
 impl<A: Clone, F: FnMut(A, I) -> A, I> Kernel<I, A> for Scan<A, F> {
     const NAME: &'static str = "scan";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<A> {
-        let Some(state) = self.state.take() else { return Emit::End };
+        let Some(state) = self.state.take() else { return Emit::Skip };
         let state = (self.f)(state, item);
         self.state = Some(state.clone());
         Emit::Item(state)

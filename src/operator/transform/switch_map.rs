@@ -187,7 +187,7 @@ where
     M: Machine<Switch<I, T, E, Sub>, Act>,
     Sub: Subscription,
 {
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: T) {
         self.send(Signal::Next(item));
     }
@@ -249,7 +249,7 @@ where
     E: 'static,
     Sub: Subscription,
 {
-    #[inline]
+    #[inline(always)]
     fn on(&mut self, input: Switch<I, T, E, Sub>) -> Step<Start<In>> {
         match input {
             Switch::Inner(number, signal) => {

@@ -13,7 +13,7 @@ pub struct ValidateItems;
 impl<I: Validate> Kernel<I, Result<I, Rejected<I>>> for ValidateItems {
     const NAME: &'static str = "validate";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Result<I, Rejected<I>>> {
         let reason = match catch("validate", || item.validate()) {
             Ok(Ok(())) => return Emit::Item(Ok(item)),

@@ -22,7 +22,7 @@ where
 {
     const NAME: &'static str = "dead_letter";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: Result<T, Rejected<I>>) -> Emit<T> {
         match item {
             Ok(good) => Emit::Item(good),

@@ -13,7 +13,7 @@ pub struct DecodeJson;
 impl<I: Payload, T: DeserializeOwned> Kernel<I, Result<T, Rejected<I>>> for DecodeJson {
     const NAME: &'static str = "decode_json";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Result<T, Rejected<I>>> {
         let reason = match catch("decode_json", || serde_json::from_slice(&item.payload())) {
             Ok(Ok(value)) => return Emit::Item(Ok(value)),

@@ -23,7 +23,7 @@ impl<D, F> RouteFailures<D, F> {
 impl<D: Observer<F, Infallible>, T, F> Kernel<Result<T, F>, T> for RouteFailures<D, F> {
     const NAME: &'static str = "route_failures";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: Result<T, F>) -> Emit<T> {
         match item {
             Ok(good) => Emit::Item(good),

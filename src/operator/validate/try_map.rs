@@ -17,7 +17,7 @@ where
 {
     const NAME: &'static str = "try_map";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Result<T, Rejected<I>>> {
         let done = catch(self.stage, || (self.f)(&item))
             .unwrap_or_else(|panic| Err(Reason::panic(panic.message.to_string())));

@@ -19,7 +19,7 @@ const RESERVE: usize = 1024;
 impl<I> Kernel<I, Vec<I>> for BufferCount<I> {
     const NAME: &'static str = "buffer_count";
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Vec<I>> {
         if self.items.capacity() == 0 {
             self.items.reserve_exact(self.count.min(RESERVE));

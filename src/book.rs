@@ -1,0 +1,35 @@
+//! The Rust code of the README and of the book's pages: compiled, and run unless it says `no_run`, by `cargo test`.
+
+macro_rules! pages {
+    ($($name:ident $path:literal)*) => {
+        $(
+            #[doc = include_str!($path)]
+            mod $name {}
+        )*
+    };
+}
+
+pages! {
+    readme "../README.md"
+    introduction "../docs/src/introduction.md"
+    first_pipeline "../docs/src/tutorial/first-pipeline.md"
+    sensors "../docs/src/tutorial/sensors.md"
+    payments "../docs/src/tutorial/payments.md"
+    virtual_time "../docs/src/tutorial/testing.md"
+    own_operator "../docs/src/how-to/own-operator.md"
+    failures_and_panics "../docs/src/how-to/failures-and-panics.md"
+    bounds "../docs/src/how-to/bounds.md"
+    threads "../docs/src/how-to/threads.md"
+    sources "../docs/src/how-to/sources.md"
+    retry "../docs/src/how-to/retry.md"
+    wasm "../docs/src/how-to/wasm.md"
+    which_operator "../docs/src/reference/which-operator.md"
+    operators "../docs/src/reference/operators.md"
+    two_error_channels "../docs/src/explanation/two-error-channels.md"
+    gates "../docs/src/explanation/gates.md"
+    rxrust "../docs/src/explanation/rxrust.md"
+    time "../docs/src/explanation/time.md"
+    accounting "../docs/src/explanation/accounting.md"
+    design "../docs/src/explanation/design.md"
+    performance "../docs/src/performance.md"
+}

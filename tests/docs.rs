@@ -1,0 +1,199 @@
+//! The README and the book name every operator, and nothing that is none; each operator is documented and shown.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const MATRIX: &str = "docs/src/reference/operators.md";
+
+/// A method of one of the extension traits.
+#[derive(Debug)]
+struct Operator {
+    family: String,
+    name: String,
+    doc: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|of| of == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The methods of all `pub trait …Ops` in `src/operator`.
+fn operators() -> Vec<Operator> {
+    let mut found = vec![];
+    for file in files(&root().join("src/operator"), "rs") {
+        let (mut family, mut doc) = (None, String::new());
+        for line in read(&file).lines() {
+            if let Some(name) = line.strip_prefix("pub trait ") {
+                let name = name.split([':', '<', ' ']).next().unwrap();
+                family = name.strip_suffix("Ops").map(str::to_owned);
+                doc.clear();
+            } else if line == "}" {
+                family = None;
+            } else if let Some(text) = line.strip_prefix("    ///") {
+                doc += text.strip_prefix(' ').unwrap_or(text);
+                doc.push('\n');
+            } else if let (Some(family), Some(method)) = (&family, line.strip_prefix("    fn ")) {
+                let name = method.split(['<', '(']).next().unwrap().to_owned();
+                found.push(Operator { family: family.clone(), name, doc: std::mem::take(&mut doc) });
+            } else if !line.starts_with("    #[") {
+                doc.clear();
+            }
+        }
+    }
+    assert!(found.len() > 50, "only {} operators found: has the layout of the sources changed?", found.len());
+    found
+}
+
+/// The cells of the rows of all tables whose first cell begins with a name in backquotes.
+fn rows(page: &str) -> Vec<Vec<&str>> {
+    page.lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches(['|', ' ']).split(" | ").map(str::trim).collect())
+        .collect()
+}
+
+/// The words in backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_matrix_has_every_operator_and_no_other() {
+    let page = read(MATRIX);
+    let operators = operators();
+    let rows = rows(&page);
+    let columns =
+        page.lines().find(|line| line.starts_with("| operator |")).unwrap().matches(" | ").count() + 1;
+    let mut problems = vec![];
+    for Operator { family, name, doc } in &operators {
+        let of =
+            |row: &&Vec<&str>| quoted(row[0]).next() == Some(name) && row.get(1) == Some(&family.as_str());
+        match rows.iter().find(of) {
+            None => problems.push(format!("no row for `{name}` of {family}")),
+            Some(row) if row.len() != columns => {
+                problems.push(format!("`{name}`: {} cells of {columns}", row.len()))
+            }
+            Some(row) => {
+                let theirs = doc.contains("(rxRust's own)");
+                if (row[columns - 1] == "rxRust") != theirs {
+                    problems.push(format!("`{name}`: ours or rxRust's?"));
+                }
+            }
+        }
+    }
+    for row in &rows {
+        let name = quoted(row[0]).next().unwrap();
+        if !operators.iter().any(|operator| operator.name == name) {
+            problems.push(format!("`{name}` is no operator"));
+        }
+    }
+    assert!(problems.is_empty(), "{MATRIX}:\n{}", problems.join("\n"));
+}
+
+#[test]
+fn the_readme_and_the_decision_tree_name_every_operator() {
+    for page in ["README.md", "docs/src/reference/which-operator.md"] {
+        let text = read(page);
+        let named: BTreeSet<&str> = text
+            .lines()
+            .filter(|line| line.starts_with(['|', '-', ' ']))
+            .flat_map(quoted)
+            .map(|code| code.split(['(', '<']).next().unwrap().rsplit("::").next().unwrap())
+            .collect();
+        let missing: Vec<_> = operators()
+            .into_iter()
+            .map(|operator| operator.name)
+            .filter(|name| !named.contains(name.as_str()))
+            .collect();
+        assert!(missing.is_empty(), "{page} lacks {missing:?}");
+    }
+}
+
+#[test]
+fn every_operator_is_documented_and_shown() {
+    // What runs as a doctest, of the book.
+    let mut shown = String::new();
+    for page in pages() {
+        for (i, block) in read(&page).split("```").enumerate() {
+            if i % 2 == 1 && block.starts_with("rust") {
+                shown += block;
+            }
+        }
+    }
+    let mut problems = vec![];
+    for Operator { family, name, doc } in operators() {
+        if doc.trim().is_empty() {
+            problems.push(format!("{family}::{name} has no documentation"));
+        }
+        let called =
+            [format!(".{name}("), format!("::{name}("), format!("::{name}::<"), format!(".{name}::<")];
+        if !doc.contains("```") && !called.iter().any(|call| shown.contains(call.as_str())) {
+            problems.push(format!("{family}::{name} has no example or diagram, and none in the book"));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The pages whose code is compiled.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = files(&root().join("docs/src"), "md");
+    pages.retain(|page| !page.ends_with("SUMMARY.md"));
+    pages.push(root().join("README.md"));
+    pages
+}
+
+#[test]
+fn every_page_is_in_the_book_and_its_code_is_compiled() {
+    let (summary, compiled) = (read("docs/src/SUMMARY.md"), read("src/book.rs"));
+    for page in pages() {
+        let path = page.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        assert!(compiled.contains(&format!("\"../{path}\"")), "src/book.rs lacks {path}");
+        if let Some(path) = path.strip_prefix("docs/src/") {
+            assert!(summary.contains(&format!("({path})")), "SUMMARY.md lacks {path}");
+        }
+    }
+}
+
+#[test]
+fn links_between_files_lead_somewhere() {
+    let mut problems = vec![];
+    for page in pages().into_iter().chain(["CONTRIBUTING.md", "CHANGELOG.md"].map(|name| root().join(name))) {
+        for (i, text) in read(&page).split("```").enumerate() {
+            if i % 2 == 1 {
+                continue; // code
+            }
+            for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                let target = link.split('#').next().unwrap();
+                if !target.is_empty()
+                    && !target.contains("://")
+                    && !page.parent().unwrap().join(target).exists()
+                {
+                    problems.push(format!("{}: {link}", page.display()));
+                }
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
