@@ -58,7 +58,11 @@ fn measure(Row { name, events, hand, ours: [a, b], theirs: [c, d] }: Row) {
             let start = Instant::now();
             let sum = work();
             *best = best.min(start.elapsed().as_secs_f64() * 1e9 / events as f64);
-            assert_eq!(*first.get_or_insert(sum), sum, "{name}: a column did other work than the loop by hand");
+            assert_eq!(
+                *first.get_or_insert(sum),
+                sum,
+                "{name}: a column did other work than the loop by hand"
+            );
         }
     }
     let cell = |ns: f64| match ns.is_finite() {
@@ -198,7 +202,14 @@ macro_rules! chains {
 /// The chains that read the same with ours and with rxRust's operators.
 macro_rules! same_chains {
     () => {
-        use std::{convert::Infallible, sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
+        use std::{
+            convert::Infallible,
+            sync::{
+                Arc,
+                atomic::{AtomicU64, Ordering},
+            },
+            time::Duration,
+        };
 
         use std::hint::black_box;
 

@@ -110,17 +110,21 @@ pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<
 
 #[cold]
 fn panic_error(operator: &'static str, payload: Box<dyn Any + Send>) -> PanicError {
-    let message = payload
-        .downcast_ref::<&'static str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a value that is not text")
-        .into();
+    let message = panic_message(&*payload).into();
     // A payload may panic when it is dropped.
     if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {
         eprintln!("rxevents: a panic's payload panicked when it was dropped");
     }
     PanicError { operator: OPERATOR.take().unwrap_or(operator), message }
+}
+
+/// What a panic's payload says.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a value that is not text")
 }
 
 /// Ends `down` with a failure of an operator.

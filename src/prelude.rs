@@ -17,12 +17,8 @@ pub use crate::{
     },
     operator::{
         combine::CombineOps,
-        create::{
-            CreateOps,
-            emitter::{Closed, Emitter, LocalEmitter, SharedEmitter},
-            ticks::MissedTicks,
-        },
-        error::{ErrorOps, retry_with::Retry},
+        create::{Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
+        error::{ErrorOps, Retry},
         filter::FilterOps,
         rate::RateOps,
         share::{BehaviorSubject, LocalSubject, SharedSubject, Subject},

@@ -106,8 +106,13 @@ where
         let timer = Timer::default();
         let starter = timer.starter();
         let time = Time { clock: scheduler.clone(), timer };
-        let machine =
-            TimedMachine { down: Down::new(down), kernel: self.kernel, time, ended: false, types: PhantomData };
+        let machine = TimedMachine {
+            down: Down::new(down),
+            kernel: self.kernel,
+            time,
+            ended: false,
+            types: PhantomData,
+        };
         let gate = C::Scope::gate(machine);
         let started = starter.start(Handle(gate.clone()), scheduler.clone());
         C::Scope::send(&gate, Timed::Start(started), never);

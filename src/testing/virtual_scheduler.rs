@@ -20,7 +20,7 @@ use rxrust::{
 };
 
 use super::MarbleError;
-use crate::{operator::share::subject::Hosts, time::Clock};
+use crate::{operator::share::Hosts, time::Clock};
 
 /// More polls than this at one instant are a livelock: a task wakes itself again and again and never waits.
 pub const POLL_LIMIT: usize = 1_000_000;

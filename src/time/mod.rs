@@ -5,6 +5,6 @@ mod grid;
 mod timer;
 
 pub use clock::Clock;
-pub use timer::{Cancel, Tick, Timer, TimerTask};
 pub(crate) use grid::Grid;
 pub(crate) use timer::deadline;
+pub use timer::{Cancel, Tick, Timer, TimerTask};

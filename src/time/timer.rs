@@ -124,7 +124,8 @@ impl TimerStarter {
     where
         S: SleepProvider + Scheduler<TimerTask<G, S>>,
     {
-        let task = TimerTask { timer: self.0, target: Some(target), scheduler: scheduler.clone(), sleep: None };
+        let task =
+            TimerTask { timer: self.0, target: Some(target), scheduler: scheduler.clone(), sleep: None };
         // The task ends by the timer's own cancellation, so its handle is not needed.
         catch("schedule", || drop(scheduler.schedule(task, None)))
     }

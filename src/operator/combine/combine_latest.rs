@@ -85,7 +85,9 @@ where
                 self.right_done = true;
                 self.end_if_over()
             }
-            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => self.down.error(error),
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.down.error(error)
+            }
         }
     }
 

@@ -1,18 +1,19 @@
 //! Operators that combine several sources.
 
-pub mod combine_latest;
-pub mod merge;
-pub mod with_latest_from;
-pub mod zip;
+mod combine_latest;
+mod merge;
+mod with_latest_from;
+mod zip;
+
+pub use combine_latest::*;
+pub use merge::*;
+pub use with_latest_from::*;
+pub use zip::*;
 
 use rxrust::observable::Observable;
 
 use super::Events;
 use crate::buffer::Buffer;
-use combine_latest::CombineLatest;
-use merge::Merge;
-use with_latest_from::WithLatestFrom;
-use zip::Zip;
 
 /// Operators that combine several sources.
 ///

@@ -42,7 +42,9 @@ impl<O: Observer<(T, U), E>, T, U: Clone, E: 'static> Machine<Either<T, U, E>> f
             }
             Either::Left(Signal::Complete) => self.down.complete(),
             Either::Right(Signal::Complete) => Step::Continue,
-            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => self.down.error(error),
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.down.error(error)
+            }
         }
     }
 

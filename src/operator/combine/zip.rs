@@ -81,7 +81,9 @@ impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine<Either<T, U, E>> for Zipp
                 self.right_done = true;
                 self.end_if_used_up()
             }
-            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => self.down.error(error),
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.down.error(error)
+            }
         }
     }
 

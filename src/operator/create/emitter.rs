@@ -14,7 +14,7 @@ use rxrust::{
 
 use crate::{
     error::{catch, unhandled},
-    operator::share::subject::{Hosts, IntoListener, Listener},
+    operator::share::{Hosts, IntoListener, Listener},
 };
 
 /// See [`create`](super::CreateOps::create).

@@ -1,29 +1,28 @@
 //! Sources.
 
-pub mod defer;
-pub mod emitter;
-pub mod from_iter;
-pub mod from_stream;
-pub mod ticks;
-pub mod trivial;
+mod defer;
+mod emitter;
+mod from_iter;
+mod from_stream;
+mod ticks;
+mod trivial;
+
+pub use defer::*;
+pub use emitter::*;
+pub use from_iter::*;
+pub use from_stream::*;
+pub use ticks::*;
+pub use trivial::*;
 
 use std::{future::Future, time::Duration};
 
 use futures::Stream;
-use rxrust::{
-    context::Context,
-};
+use rxrust::context::Context;
 
 use super::{
-    combine::merge::MergeAll,
-    share::{BehaviorSubject, Subject, subject::Hosts},
+    combine::MergeAll,
+    share::{BehaviorSubject, Hosts, Subject},
 };
-use defer::Defer;
-use emitter::{Create, Emitter};
-use from_iter::FromIter;
-use from_stream::{FromStream, FromStreamResult};
-use ticks::{MissedTicks, Ticks};
-use trivial::{Empty, Never, Throw};
 
 /// Sources: `Local::from_iter(..)` for one thread, `Shared::from_iter(..)` for many.
 pub trait CreateOps: Context<Inner = ()> {

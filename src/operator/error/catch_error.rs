@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     error::{StreamError, named},
-    gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Port, Signal, Step, SubOf, attach},
+    gate::{ActObserver, Down, Flow, GateOf, Machine, Port, Signal, Step, SubOf, attach},
 };
 
 /// See [`catch_error`](super::ErrorOps::catch_error).
@@ -67,11 +67,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
-        let gate = C::Scope::gate(Catching {
-            down: Down::new(down),
-            f: Some(self.f),
-            types: PhantomData,
-        });
+        let gate = C::Scope::gate(Catching { down: Down::new(down), f: Some(self.f), types: PhantomData });
         let observer = ActObserver::new(&gate, &scheduler, |gate, scheduler, other: B| {
             let observer = ActObserver::new(gate, scheduler, |_, _, _| {});
             attach(gate, other.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));

@@ -2,11 +2,17 @@
 //!
 //! What is wrong with one event is not such an error; see [`validate`](super::validate).
 
-pub mod catch_error;
-pub mod on_error_return;
-pub mod on_error_route;
-pub mod retry_with;
-pub mod stream_error;
+mod catch_error;
+mod on_error_return;
+mod on_error_route;
+mod retry_with;
+mod stream_error;
+
+pub use catch_error::*;
+pub use on_error_return::*;
+pub use on_error_route::*;
+pub use retry_with::*;
+pub use stream_error::*;
 
 use std::convert::Infallible;
 
@@ -17,12 +23,6 @@ use rxrust::{
 };
 
 use super::Events;
-use crate::error::StreamError;
-use catch_error::CatchError;
-use on_error_return::OnErrorReturn;
-use on_error_route::OnErrorRoute;
-use retry_with::{Retry, RetryWith};
-use stream_error::IntoStreamError;
 
 /// Operators for stream errors.
 pub trait ErrorOps: Observable + 'static {
@@ -33,7 +33,7 @@ pub trait ErrorOps: Observable + 'static {
     ///   catch_error(-> a--b|)
     /// --1--2-a--b|
     /// ```
-    /// A panic in `f` goes where [`StreamError::Panic`] goes.
+    /// A panic in `f` goes where [`StreamError::Panic`](crate::StreamError::Panic) goes.
     ///
     /// ```
     /// use rxevents::prelude::*;
@@ -41,10 +41,7 @@ pub trait ErrorOps: Observable + 'static {
     /// Local::throw_err("down").map(|()| 0).catch_error(|_| Local::from_iter([7, 8])).subscribe(|v| seen.push(v));
     /// assert_eq!(seen, [7, 8]);
     /// ```
-    fn catch_error<F, B, T, E2>(
-        self,
-        f: F,
-    ) -> Self::With<CatchError<Self::Inner, F, B, T, Self::Err, E2>>
+    fn catch_error<F, B, T, E2>(self, f: F) -> Self::With<CatchError<Self::Inner, F, B, T, Self::Err, E2>>
     where
         Self: for<'a> Observable<Item<'a> = T>,
         F: FnOnce(Self::Err) -> B,
@@ -121,7 +118,7 @@ pub trait ErrorOps: Observable + 'static {
         self.transform(|source| RetryWith::new(source, policy))
     }
 
-    /// The same stream with [`StreamError`] as its error: a source's own error becomes [`StreamError::Source`], and
+    /// The same stream with [`StreamError`](crate::StreamError) as its error: a source's own error becomes [`StreamError::Source`](crate::StreamError::Source), and
     /// panics of closures, full buffers and refused dead letters, above and below, are errors of the stream that can
     /// be routed from here on.
     ///
@@ -169,7 +166,7 @@ impl<S: Observable + 'static> ErrorOps for S {}
 /// An operator that only handles the end of a stream: its struct and observer.
 macro_rules! at_the_end {
     (
-        $(#[$doc:meta])* $name:ident<$($param:ident),*> { $($field:ident: $ty:ty),* }
+        $(#[$doc:meta])* $name:ident, $observer:ident<$($param:ident),*> { $($field:ident: $ty:ty),* }
         out $out:ty, where [$($bound:tt)*],
         error |$down:ident, $error:ident $(, $($use:ident),*)?| $on_error:expr,
         complete |$down2:ident $(, $($use2:ident),*)?| $on_complete:expr
@@ -196,25 +193,25 @@ macro_rules! at_the_end {
         impl<S, $($param,)* T, E, C> rxrust::observable::CoreObservable<C> for $name<S, $($param,)* T, E>
         where
             C: rxrust::context::Context,
-            S: rxrust::observable::CoreObservable<C::With<EndObserver<C::Inner, $($param,)* T, E>>>,
+            S: rxrust::observable::CoreObservable<C::With<$observer<C::Inner, $($param,)* T, E>>>,
         {
             type Unsub = S::Unsub;
 
             fn subscribe(self, context: C) -> S::Unsub {
                 let Self { source, $($field,)* types } = self;
-                source.subscribe(context.transform(|down| EndObserver { down, $($field,)* types }))
+                source.subscribe(context.transform(|down| $observer { down, $($field,)* types }))
             }
         }
 
         /// Its observer.
         #[derive(Clone)]
-        pub struct EndObserver<O, $($param,)* T, E> {
+        pub struct $observer<O, $($param,)* T, E> {
             down: O,
             $($field: $ty,)*
             types: std::marker::PhantomData<fn() -> (T, E)>,
         }
 
-        impl<O, $($param,)* T, E> rxrust::observer::Observer<T, E> for EndObserver<O, $($param,)* T, E>
+        impl<O, $($param,)* T, E> rxrust::observer::Observer<T, E> for $observer<O, $($param,)* T, E>
         where
             O: rxrust::observer::Observer<T, $out>,
             $($bound)*

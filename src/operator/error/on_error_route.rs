@@ -6,7 +6,7 @@ use super::at_the_end;
 
 at_the_end! {
     /// See [`on_error_route`](super::ErrorOps::on_error_route).
-    OnErrorRoute<D> { errors: D }
+    OnErrorRoute, OnErrorRouteObserver<D> { errors: D }
     out Infallible, where [D: Observer<E, Infallible>,],
     error |down, error, errors| {
         errors.next(error);

@@ -125,8 +125,7 @@ where
     C::Inner: Observer<T, E>,
     C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<TickOf<C, S, T, E>, C::Scheduler>>,
     E: 'static,
-    S: Clone
-        + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
+    S: Clone + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = RetryGate<C, S, T, E>;
@@ -150,8 +149,7 @@ where
             C::Inner: Observer<T, E>,
             C::Scheduler: Clock + SleepProvider + Scheduler<TimerTask<TickOf<C, S, T, E>, C::Scheduler>>,
             E: 'static,
-            S: Clone
-                + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
+            S: Clone + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
             U: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
             let mut next = Some(first);

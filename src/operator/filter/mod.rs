@@ -1,9 +1,13 @@
 //! Operators that let some items pass.
 
 mod keep;
-pub mod take;
-pub mod take_until;
-pub mod take_while;
+mod take;
+mod take_until;
+mod take_while;
+
+pub use take::*;
+pub use take_until::*;
+pub use take_while::*;
 
 use rxrust::{
     observable::Observable,
@@ -14,9 +18,6 @@ use rxrust::{
 
 use super::{Events, apply::Apply};
 pub use keep::Filter;
-use take::Take;
-use take_until::TakeUntil;
-use take_while::TakeWhile;
 
 /// Operators that let some items pass.
 pub trait FilterOps: Observable + 'static {

@@ -29,7 +29,9 @@ impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for TakingUnt
             Either::Left(Signal::Next(item)) => self.down.next(item),
             Either::Right(Signal::Complete) => Step::Continue,
             Either::Left(Signal::Complete) | Either::Right(Signal::Next(_)) => self.down.complete(),
-            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => self.down.error(error),
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.down.error(error)
+            }
         }
     }
 

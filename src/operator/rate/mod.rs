@@ -1,19 +1,20 @@
 //! Operators that thin out a stream.
 
-pub mod debounce;
-pub mod sample;
-pub mod throttle_first;
-pub mod throttle_latest;
+mod debounce;
+mod sample;
+mod throttle_first;
+mod throttle_latest;
+
+pub use debounce::*;
+pub use sample::*;
+pub use throttle_first::*;
+pub use throttle_latest::*;
 
 use std::time::Duration;
 
 use rxrust::observable::Observable;
 
 use super::{Events, apply::Apply, timed::TimedApply};
-use debounce::Debounce;
-use sample::{Sample, SampleWith};
-use throttle_first::{EventTime, ThrottleFirst, ThrottleFirstBy};
-use throttle_latest::ThrottleLatest;
 
 /// Operators that thin out a stream. What they leave out is dropped by the policy that is their name.
 ///
@@ -102,7 +103,10 @@ pub trait RateOps: Observable + 'static {
     /// --------3----4|
     /// ```
     /// Memory: one item, one timer, one look at the clock per item.
-    fn debounce<I>(self, silence: Duration) -> Self::With<TimedApply<Self::Inner, Debounce<I>, I, I, Self::Err>>
+    fn debounce<I>(
+        self,
+        silence: Duration,
+    ) -> Self::With<TimedApply<Self::Inner, Debounce<I>, I, I, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
@@ -141,7 +145,10 @@ pub trait RateOps: Observable + 'static {
     /// tick.next(());
     /// assert_eq!(*seen.borrow(), [2]);
     /// ```
-    fn sample_with<N, T, U>(self, notifier: N) -> Self::With<SampleWith<Self::Inner, N::Inner, T, U, Self::Err>>
+    fn sample_with<N, T, U>(
+        self,
+        notifier: N,
+    ) -> Self::With<SampleWith<Self::Inner, N::Inner, T, U, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = T>,
         N: Events<U, Self::Err>,

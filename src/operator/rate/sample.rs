@@ -82,7 +82,9 @@ impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for Sampling<
             },
             Either::Right(Signal::Complete) => Step::Continue,
             Either::Left(Signal::Complete) => self.down.complete(),
-            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => self.down.error(error),
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.down.error(error)
+            }
         }
     }
 

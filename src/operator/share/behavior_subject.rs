@@ -1,9 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{
-    subject::{Hosts, Hub, Latest},
-    subject_impls,
-};
+use super::subject::{Hosts, Hub, Latest};
 
 /// A [`Subject`](super::Subject) with a current value: a new subscriber gets it first, with no gap and no repetition
 /// before what follows (ReactiveX `BehaviorSubject`). After the end a new subscriber gets the end only.

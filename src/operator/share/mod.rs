@@ -7,7 +7,7 @@ macro_rules! subject_impls {
         where
             T: Clone + 'static,
             E: Clone + 'static,
-            Sc: $crate::operator::share::subject::Hosts<T, E>,
+            Sc: $crate::operator::share::Hosts<T, E>,
         {
             type Item<'a>
                 = T
@@ -20,14 +20,14 @@ macro_rules! subject_impls {
         where
             T: Clone + 'static,
             E: Clone + 'static,
-            Sc: $crate::operator::share::subject::Hosts<T, E>,
+            Sc: $crate::operator::share::Hosts<T, E>,
             C: rxrust::context::Context<Scope = Sc>,
-            C::Inner: $crate::operator::share::subject::IntoListener<Sc::Listener>,
+            C::Inner: $crate::operator::share::IntoListener<Sc::Listener>,
         {
-            type Unsub = $crate::operator::share::subject::SubjectSubscription<T, E, Sc, $latest>;
+            type Unsub = $crate::operator::share::SubjectSubscription<T, E, Sc, $latest>;
 
             fn subscribe(self, context: C) -> Self::Unsub {
-                use $crate::operator::share::subject::IntoListener;
+                use $crate::operator::share::IntoListener;
                 self.0.subscribe(context.into_inner().into_listener())
             }
         }
@@ -36,7 +36,7 @@ macro_rules! subject_impls {
         where
             T: Clone + 'static,
             E: Clone + 'static,
-            Sc: $crate::operator::share::subject::Hosts<T, E>,
+            Sc: $crate::operator::share::Hosts<T, E>,
         {
             #[inline]
             fn next(&mut self, item: T) {
@@ -58,13 +58,12 @@ macro_rules! subject_impls {
         }
     };
 }
-use subject_impls;
 
-pub mod behavior_subject;
-pub mod subject;
+mod behavior_subject;
+mod subject;
 
-pub use behavior_subject::BehaviorSubject;
-pub use subject::Subject;
+pub use behavior_subject::*;
+pub use subject::*;
 
 use rxrust::context::{Local, LocalScope, Shared, SharedScope};
 

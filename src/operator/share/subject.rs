@@ -14,7 +14,6 @@ use rxrust::{
     subscription::Subscription,
 };
 
-use super::subject_impls;
 use crate::{
     error::{PanicError, StreamError, catch, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
@@ -77,7 +76,8 @@ impl<T: 'static, E: 'static> Hosts<T, E> for SharedScope {
 }
 
 type Casting<T, E, Sc, V> = Cast<T, E, <Sc as Hosts<T, E>>::Listener, V>;
-type HubGate<T, E, Sc, V> = <Sc as Flow>::Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Listener>>;
+type HubGate<T, E, Sc, V> =
+    <Sc as Flow>::Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Listener>>;
 type WeakHub<T, E, Sc, V> =
     <HubGate<T, E, Sc, V> as Gate<Casting<T, E, Sc, V>, CastIn<T, E, <Sc as Hosts<T, E>>::Listener>>>::Weak;
 
@@ -97,7 +97,8 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Clone for Hub<T, E, Sc, 
 impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
     pub(super) fn new(latest: V) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let cast = Cast { subscribers: Vec::new(), end: None, ended: ended.clone(), latest, types: PhantomData };
+        let cast =
+            Cast { subscribers: Vec::new(), end: None, ended: ended.clone(), latest, types: PhantomData };
         Self { gate: Sc::gate(cast), ended, ids: Arc::default() }
     }
 
@@ -284,8 +285,7 @@ where
 
     #[cold]
     fn sweep(&mut self) {
-        let gone: Vec<_> =
-            self.subscribers.extract_if(.., |s| !s.alive.load(Ordering::Acquire)).collect();
+        let gone: Vec<_> = self.subscribers.extract_if(.., |s| !s.alive.load(Ordering::Acquire)).collect();
         drop_caught(gone);
     }
 

@@ -1,7 +1,10 @@
 //! Operators that move items in time or to another thread.
 
-pub mod delay;
-pub mod observe_on;
+mod delay;
+mod observe_on;
+
+pub use delay::*;
+pub use observe_on::*;
 
 use std::time::Duration;
 
@@ -9,8 +12,6 @@ use rxrust::observable::Observable;
 
 use super::timed::TimedApply;
 use crate::buffer::Buffer;
-use delay::Delay;
-use observe_on::ObserveOn;
 
 /// Operators that move items in time or to another thread.
 pub trait TimeOps: Observable + 'static {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rxrust::{
-    context::{Context, RcDeref, RcDerefMut},
+    context::{Context, RcDerefMut},
     observable::{CoreObservable, ObservableType},
     observer::Observer,
     scheduler::Scheduler,
@@ -84,7 +84,8 @@ where
                 fail(down, panic);
             }
         }
-        let hand_in = HandIn { queue, buffer, cancel: cancel.clone(), room };
+        let gone = |side: &HandIn<C::RcMut<Queue<C::Inner, I, E>>>| side.end(End::Gone);
+        let hand_in = HandIn { queue, buffer, cancel: cancel.clone(), room, gone };
         let upstream = source.subscribe(C::With::from_parts(hand_in, context_scheduler));
         TupleSubscription::new(upstream, cancel)
     }
@@ -152,6 +153,8 @@ pub struct HandIn<R> {
     buffer: Buffer,
     cancel: Cancel,
     room: Option<Arc<Room>>,
+    /// Says that the source has dropped its observer; a function, as a `Drop` has no bounds of its own.
+    gone: fn(&Self),
 }
 
 impl<R, O, I, E> HandIn<R>
@@ -174,7 +177,7 @@ where
     fn wait_for_room(&self, room: &Room) -> bool {
         may_wait(|| {
             room.wait_while(|| {
-                !self.cancel.cancelled() && self.queue.rc_deref().items.len() >= self.buffer.capacity()
+                !self.cancel.cancelled() && self.queue.rc_deref_mut().items.len() >= self.buffer.capacity()
             });
         })
     }
@@ -222,6 +225,12 @@ where
     #[inline]
     fn is_closed(&self) -> bool {
         self.cancel.cancelled()
+    }
+}
+
+impl<R> Drop for HandIn<R> {
+    fn drop(&mut self) {
+        (self.gone)(self);
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{
     buffer::Buffer,
     error::{StreamError, named},
     gate::{
-        ActObserver, Down, Flow, Gate, GateOf, Inner, Machine, Outer, Port, Signal, Step, SubOf, attach, thread_token,
+        ActObserver, Down, Flow, GateOf, Inner, Machine, Outer, Port, Signal, Step, SubOf, attach,
+        thread_token,
     },
 };
 

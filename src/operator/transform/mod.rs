@@ -1,11 +1,18 @@
 //! Operators that make something else of an item.
 
-pub mod filter_map;
-pub mod flat_map;
-pub mod map;
-pub mod scan;
-pub mod switch_map;
-pub mod tap;
+mod filter_map;
+mod flat_map;
+mod map;
+mod scan;
+mod switch_map;
+mod tap;
+
+pub use filter_map::*;
+pub use flat_map::*;
+pub use map::*;
+pub use scan::*;
+pub use switch_map::*;
+pub use tap::*;
 
 use rxrust::observable::Observable;
 
@@ -13,12 +20,6 @@ use super::{
     Events,
     apply::{Apply, Kernel},
 };
-use filter_map::FilterMap;
-use flat_map::FlatMap;
-use map::Map;
-use scan::Scan;
-use switch_map::SwitchMap;
-use tap::Tap;
 
 use crate::buffer::Buffer;
 

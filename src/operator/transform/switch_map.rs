@@ -16,7 +16,9 @@ use rxrust::{
 
 use crate::{
     error::{StreamError, named},
-    gate::{ActObserver, Down, Flow, Gate, GateOf, Machine, Outer, Perform, Port, Signal, Step, SubOf, attach},
+    gate::{
+        ActObserver, Down, Flow, Gate, GateOf, Machine, Outer, Perform, Port, Signal, Step, SubOf, attach,
+    },
 };
 
 /// See [`switch_map`](super::TransformOps::switch_map).
@@ -180,8 +182,7 @@ impl<Sc: Flow, M, I, T, E, Sub: Subscription, Act, Sch>
     }
 }
 
-impl<Sc, M, I, T, E, Sub, Act, Sch> Observer<T, E>
-    for SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
+impl<Sc, M, I, T, E, Sub, Act, Sch> Observer<T, E> for SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
 where
     Sc: Flow,
     M: Machine<Switch<I, T, E, Sub>, Act>,

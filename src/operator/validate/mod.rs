@@ -1,10 +1,16 @@
 //! Event failures: what is wrong with one event, as a value that keeps the event; the stream goes on.
 
-pub mod dead_letter;
-pub mod decode_json;
-pub mod route_failures;
-pub mod try_map;
-pub mod check;
+mod check;
+mod dead_letter;
+mod decode_json;
+mod route_failures;
+mod try_map;
+
+pub use check::*;
+pub use dead_letter::*;
+pub use decode_json::*;
+pub use route_failures::*;
+pub use try_map::*;
 
 use std::convert::Infallible;
 
@@ -17,11 +23,6 @@ use crate::{
     dead_letter::{DeadLetterQueue, Payload, Reason, Rejected},
     time::Clock,
 };
-use dead_letter::DeadLetters;
-use decode_json::DecodeJson;
-use route_failures::RouteFailures;
-use try_map::TryMap;
-use check::ValidateItems;
 
 /// Operators that may fail for one event, and those that take the failures out of the stream.
 pub trait ValidateOps: Observable + 'static {

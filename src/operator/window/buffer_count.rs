@@ -9,7 +9,8 @@ pub struct BufferCount<I> {
 
 impl<I> BufferCount<I> {
     pub(super) fn new(count: usize) -> Self {
-        Self { count: count.max(1), items: Vec::new() }
+        let count = count.max(1);
+        Self { count, items: Vec::with_capacity(count.min(RESERVE)) }
     }
 }
 
@@ -21,11 +22,12 @@ impl<I> Kernel<I, Vec<I>> for BufferCount<I> {
 
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Vec<I>> {
-        if self.items.capacity() == 0 {
-            self.items.reserve_exact(self.count.min(RESERVE));
-        }
         self.items.push(item);
-        if self.items.len() < self.count { Emit::Skip } else { Emit::Item(std::mem::take(&mut self.items)) }
+        if self.items.len() < self.count {
+            return Emit::Skip;
+        }
+        let next = Vec::with_capacity(self.count.min(RESERVE));
+        Emit::Item(std::mem::replace(&mut self.items, next))
     }
 
     fn finish(&mut self) -> Option<Vec<I>> {

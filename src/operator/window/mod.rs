@@ -1,11 +1,12 @@
 //! Operators that gather items.
 
-pub mod buffer_count;
+mod buffer_count;
+
+pub use buffer_count::*;
 
 use rxrust::observable::Observable;
 
 use super::apply::Apply;
-use buffer_count::BufferCount;
 
 /// Operators that gather items.
 pub trait WindowOps: Observable + 'static {

@@ -1,0 +1,199 @@
+//! What the integration tests share.
+#![allow(dead_code, unused_imports, reason = "not every test file uses all of it")]
+
+use std::{
+    any::Any,
+    fmt::Debug,
+    marker::PhantomData,
+    ops::Deref,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, Mutex, Once, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
+
+use rxevents::{
+    gate::Signal,
+    prelude::*,
+    rx::observable::{CoreObservable, ObservableType},
+};
+
+/// What a test module needs of the one or the other kind of pipeline. A module of tests is written once and compiled
+/// for both.
+pub(crate) mod local {
+    use super::*;
+
+    pub(crate) use std::rc::Rc as Shareable;
+
+    pub(crate) use rxevents::prelude::Local as Kind;
+    pub(crate) use rxevents::rx::subscription::BoxedSubscription as Sub;
+    pub(crate) type Scheduler = rxevents::testing::VirtualScheduler;
+    pub(crate) type OnTime<T> = rxevents::testing::TestLocal<T>;
+    pub(crate) type Boxed<T, E> = rxevents::rx::observable::BoxedCoreObservable<'static, T, E, Scheduler>;
+    pub(crate) type Cloneable<T, E> = Again<std::rc::Rc<dyn Fn() -> Boxed<T, E>>, T, E>;
+    pub(crate) type Relay<T, E> = Local<Subject<T, E, rxevents::rx::context::LocalScope>>;
+    /// What may be part of a pipeline of this kind.
+    pub(crate) trait Part {}
+    impl<T> Part for T {}
+}
+
+/// See [`local`].
+pub(crate) mod shared {
+    use super::*;
+
+    pub(crate) use std::sync::Arc as Shareable;
+
+    pub(crate) use rxevents::prelude::Shared as Kind;
+    pub(crate) use rxevents::rx::subscription::BoxedSubscriptionSend as Sub;
+    pub(crate) type Scheduler = rxevents::testing::SharedVirtualScheduler;
+    pub(crate) type OnTime<T> = rxevents::testing::TestShared<T>;
+    pub(crate) type Boxed<T, E> = rxevents::rx::observable::BoxedCoreObservableSend<'static, T, E, Scheduler>;
+    pub(crate) type Cloneable<T, E> = Again<Arc<dyn Fn() -> Boxed<T, E> + Send + Sync>, T, E>;
+    pub(crate) type Relay<T, E> = Shared<Subject<T, E, rxevents::rx::context::SharedScope>>;
+    /// What may be part of a pipeline of this kind.
+    pub(crate) trait Part: Send {}
+    impl<T: Send> Part for T {}
+}
+
+/// A boxed source that can be subscribed to again: it is made anew each time. (rxRust's own, for `Shared`, is not
+/// `Clone`.)
+#[derive(Clone)]
+pub(crate) struct Again<P, T, E>(P, PhantomData<fn() -> (T, E)>);
+
+impl<P, T, E> Again<P, T, E> {
+    pub(crate) fn new(make: P) -> Self {
+        Self(make, PhantomData)
+    }
+}
+
+impl<P, T, E> ObservableType for Again<P, T, E> {
+    type Item<'a>
+        = T
+    where
+        Self: 'a;
+    type Err = E;
+}
+
+impl<P, T, E, B, C> CoreObservable<C> for Again<P, T, E>
+where
+    P: Deref,
+    P::Target: Fn() -> B,
+    B: CoreObservable<C>,
+    C: Context,
+{
+    type Unsub = B::Unsub;
+
+    fn subscribe(self, context: C) -> B::Unsub {
+        (self.0)().subscribe(context)
+    }
+}
+
+pub(crate) fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// What `f` returns; a panic if it takes more than ten seconds: it hangs.
+pub(crate) fn watchdog<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    let (done, result) = mpsc::channel();
+    let worker = move || drop(done.send(catch_unwind(AssertUnwindSafe(f))));
+    thread::Builder::new().stack_size(1 << 20).spawn(worker).expect("a thread for the watchdog");
+    match result.recv_timeout(Duration::from_secs(10)) {
+        Ok(Ok(value)) => value,
+        Ok(Err(panic)) => resume_unwind(panic),
+        Err(_) => panic!("it hangs"),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// The panic of `f`, which must panic.
+pub(crate) fn panic_of(f: impl FnOnce()) -> String {
+    said(&*catch_unwind(AssertUnwindSafe(f)).expect_err("it did not panic"))
+}
+
+/// Failures that no stream could carry and that contain `text`, in this process so far.
+pub(crate) fn unhandled(text: &str) -> Vec<String> {
+    static SEEN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        rxevents::on_unhandled(|failure| lock(&SEEN).push(failure.to_string()));
+    });
+    lock(&SEEN).iter().filter(|failure| failure.contains(text)).cloned().collect()
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Notes all that it is told, and calls `act` for each item. It keeps `act` as long as it lives.
+pub(crate) struct Sink<T, E, F> {
+    pub(crate) log: Log<T, E>,
+    pub(crate) act: F,
+}
+
+/// What a [`Sink`] was told.
+pub(crate) struct Log<T, E>(Arc<Mutex<Vec<Signal<T, E>>>>);
+
+impl<T, E> Clone for Log<T, E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T, E> Default for Log<T, E> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T: Clone + Debug, E: Debug> Log<T, E> {
+    /// A sink that writes into it.
+    pub(crate) fn sink<F: FnMut(&T)>(&self, act: F) -> Sink<T, E, F> {
+        Sink { log: self.clone(), act }
+    }
+
+    pub(crate) fn items(&self) -> Vec<T> {
+        let item = |signal: &Signal<T, E>| match signal {
+            Signal::Next(item) => Some(item.clone()),
+            _ => None,
+        };
+        lock(&self.0).iter().filter_map(item).collect()
+    }
+
+    /// Items as they are, `|` and `#error`.
+    pub(crate) fn text(&self) -> String {
+        let text = |signal: &Signal<T, E>| match signal {
+            Signal::Next(item) => format!("{item:?}"),
+            Signal::Error(error) => format!("#{error:?}"),
+            Signal::Complete => "|".into(),
+        };
+        lock(&self.0).iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    pub(crate) fn ends(&self) -> usize {
+        lock(&self.0).iter().filter(|signal| !matches!(signal, Signal::Next(_))).count()
+    }
+}
+
+impl<T: Clone, E, F: FnMut(&T)> Observer<T, E> for Sink<T, E, F> {
+    fn next(&mut self, item: T) {
+        lock(&self.log.0).push(Signal::Next(item.clone()));
+        (self.act)(&item);
+    }
+
+    fn error(self, error: E) {
+        lock(&self.log.0).push(Signal::Error(error));
+    }
+
+    fn complete(self) {
+        lock(&self.log.0).push(Signal::Complete);
+    }
+
+    fn is_closed(&self) -> bool {
+        false
+    }
+}

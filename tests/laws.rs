@@ -1,0 +1,25 @@
+//! What holds for every operator, checked for each of them; and that the checks find operators that break it.
+
+mod common;
+
+#[path = "laws"]
+mod local {
+    use crate::common::local as flavour;
+    #[path = "body.rs"]
+    mod laws;
+    #[path = "table.rs"]
+    mod table;
+}
+
+#[path = "laws"]
+mod shared {
+    use crate::common::shared as flavour;
+    #[allow(clippy::duplicate_mod, reason = "written once, compiled for both kinds of pipeline")]
+    #[path = "body.rs"]
+    mod laws;
+    #[allow(clippy::duplicate_mod, reason = "written once, compiled for both kinds of pipeline")]
+    #[path = "table.rs"]
+    mod table;
+    #[path = "threads.rs"]
+    mod threads;
+}

@@ -1,0 +1,198 @@
+//! The operators, each on a given source.
+
+use rxevents::{
+    operator::apply::{Emit, Kernel},
+    prelude::*,
+    rx::observable::IntoBoxedCoreObservable,
+};
+use validator::Validate;
+
+use super::flavour::{Boxed, Cloneable, Kind, OnTime};
+use crate::common::ms;
+
+pub(crate) type Source = OnTime<Cloneable<i64, StreamError>>;
+pub(crate) type Out = OnTime<Boxed<i64, StreamError>>;
+
+/// An operator that passes the items of its source on; how it does that is in the flags.
+pub(crate) struct Op {
+    pub(crate) name: &'static str,
+    pub(crate) build: fn(Source) -> Out,
+    /// It needs time for it.
+    pub(crate) late: bool,
+    /// It leaves items out that come close together.
+    pub(crate) thins: bool,
+    /// Its output cannot fail by its source.
+    pub(crate) absorbs: bool,
+    /// It keeps a handle of its source, to subscribe to it again.
+    pub(crate) holds_source: bool,
+}
+
+impl Op {
+    pub(crate) const fn new(name: &'static str, build: fn(Source) -> Out) -> Self {
+        Self { name, build, late: false, thins: false, absorbs: false, holds_source: false }
+    }
+
+    const fn late(mut self) -> Self {
+        self.late = true;
+        self
+    }
+
+    const fn thins(mut self) -> Self {
+        self.thins = true;
+        self
+    }
+
+    const fn holds_source(mut self) -> Self {
+        self.holds_source = true;
+        self
+    }
+
+    const fn absorbs(mut self) -> Self {
+        self.absorbs = true;
+        self
+    }
+}
+
+pub(crate) fn out<S>(events: OnTime<S>) -> Out
+where
+    S: IntoBoxedCoreObservable<Boxed<i64, StreamError>>,
+{
+    events.transform(S::into_boxed)
+}
+
+/// More than any law sends.
+const MANY: i64 = 200_000;
+
+struct Same;
+
+impl Kernel<i64, i64> for Same {
+    const NAME: &'static str = "same";
+
+    fn next(&mut self, item: i64) -> Emit<i64> {
+        Emit::Item(item)
+    }
+}
+
+#[derive(Debug, Validate)]
+struct Valid {
+    #[validate(range(min = 0))]
+    value: i64,
+}
+
+/// A closure that gives its one value.
+fn once<T>(value: T) -> impl FnMut() -> T {
+    let mut value = Some(value);
+    move || value.take().expect("called once")
+}
+
+pub(crate) fn operators() -> Vec<Op> {
+    vec![
+        Op::new("map", |e| out(e.map(|v| v))),
+        Op::new("filter", |e| out(e.filter(|_| true))),
+        Op::new("filter_map", |e| out(e.filter_map(Some))),
+        Op::new("scan", |e| out(e.scan(0, |_, v| v))),
+        Op::new("tap", |e| out(e.tap(|_| {}))),
+        Op::new("apply", |e| out(e.apply(Same))),
+        Op::new("take", |e| out(e.take(usize::MAX))),
+        Op::new("take_while", |e| out(e.take_while(|_| true))),
+        Op::new("take_until", |e| out(e.take_until(Kind::never::<()>().stream_error()))),
+        Op::new("skip", |e| out(e.skip(0))),
+        Op::new("skip_last", |e| out(e.skip_last(0))),
+        Op::new("distinct_until_changed", |e| out(e.distinct_until_changed())),
+        Op::new("merge: left", |e| out(e.merge(Kind::empty().stream_error()))),
+        Op::new("merge: right", |e| {
+            let empty = e.scheduler().on(Kind::empty().stream_error());
+            out(empty.merge(e))
+        }),
+        Op::new("merge_all", |e| {
+            let scheduler = e.scheduler().clone();
+            let empty: Boxed<i64, _> = Kind::empty().stream_error().into_inner().into_boxed();
+            let sources: [Boxed<i64, _>; 2] = [e.into_inner().into_boxed(), empty];
+            out(scheduler.on(Kind::merge_all(sources.map(Kind::<()>::lift))))
+        }),
+        Op::new("zip", |e| {
+            let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
+            out(numbers.zip(e).map(|(_, v)| v))
+        }),
+        Op::new("combine_latest", |e| {
+            let one = e.scheduler().on(Kind::of(0).stream_error());
+            out(one.combine_latest(e, |_, v| v))
+        }),
+        Op::new("with_latest_from", |e| out(e.with_latest_from(Kind::of(0).stream_error()).map(|(v, _)| v))),
+        Op::new("flat_map: outer", |e| out(e.flat_map(|v| Kind::of(v).stream_error()))),
+        Op::new("flat_map: inner", |e| {
+            let one = e.scheduler().on(Kind::of(0).stream_error());
+            let mut inner = once(e);
+            out(one.flat_map(move |_| inner()))
+        }),
+        Op::new("flat_map_with", |e| {
+            out(e.flat_map_with(2, Buffer::default(), |v| Kind::of(v).stream_error()))
+        }),
+        Op::new("concat_map: outer", |e| out(e.concat_map(|v| Kind::of(v).stream_error()))),
+        Op::new("concat_map: inner", |e| {
+            let one = e.scheduler().on(Kind::of(0).stream_error());
+            let mut inner = once(e);
+            out(one.concat_map(move |_| inner()))
+        }),
+        Op::new("switch_map: outer", |e| out(e.switch_map(|v| Kind::of(v).stream_error()))).thins(),
+        Op::new("switch_map: inner", |e| {
+            let one = e.scheduler().on(Kind::of(0).stream_error());
+            let mut inner = once(e);
+            out(one.switch_map(move |_| inner()))
+        }),
+        Op::new("defer", |e| {
+            let scheduler = e.scheduler().clone();
+            let mut inner = once(e);
+            out(scheduler.on(Kind::of(()).stream_error()).flat_map(move |()| inner()))
+        }),
+        Op::new("catch_error: source", |e| out(e.catch_error(|error| Kind::throw_err(error).map(|()| 0)))),
+        Op::new("catch_error: other", |e| {
+            let failed = e.scheduler().on(Kind::throw_err(()).map(|()| 0));
+            out(failed.catch_error(move |()| e))
+        }),
+        Op::new("retry_with", |e| out(e.retry_with(Retry::times(0)))).holds_source(),
+        Op::new("on_error_return", |e| out(e.on_error_return(|_| -1).stream_error())).absorbs(),
+        Op::new("on_error_route", |e| out(e.on_error_route(observer(|_: StreamError| {})).stream_error()))
+            .absorbs(),
+        Op::new("stream_error", |e| out(e.stream_error())),
+        Op::new("map_err", |e| out(e.map_err(|error| error))),
+        Op::new("on_complete", |e| out(e.on_complete(|| {}))),
+        Op::new("finalize", |e| out(e.finalize(|| {}))),
+        Op::new("buffer_count", |e| out(e.buffer_count(1).map(|window| window[0]))),
+        Op::new("try_map, route_failures", |e| {
+            let failures = observer(|_: Rejected<i64>| {});
+            out(e.try_map(|v| Ok(*v)).route_failures(failures))
+        }),
+        Op::new("validate, route_failures", |e| {
+            let valid = e.map(|value| Valid { value }).validate();
+            out(valid.route_failures(observer(|_: Rejected<Valid>| {})).map(|valid| valid.value))
+        }),
+        Op::new("decode_json, dead_letter", |e| {
+            let decoded = e.map(|v| v.to_string()).decode_json::<i64, _>();
+            out(decoded.dead_letter(MemoryQueue::new(10)))
+        }),
+        Op::new("throttle_first", |e| out(e.throttle_first(ms(0)))),
+        Op::new("throttle_first_by", |e| out(e.throttle_first_by(0_i64, |v| *v))).thins(),
+        Op::new("throttle_latest", |e| out(e.throttle_latest(ms(1)))).late().thins(),
+        Op::new("debounce", |e| out(e.debounce(ms(1)))).late().thins(),
+        Op::new("sample", |e| out(e.sample(ms(1)))).late().thins(),
+        Op::new("sample_with", |e| {
+            let ticks = e.clone().delay(ms(1));
+            out(e.sample_with(ticks))
+        })
+        .late()
+        .thins(),
+        Op::new("delay", |e| out(e.delay(ms(1)))).late(),
+        Op::new("observe_on", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.observe_on(scheduler))
+        })
+        .late(),
+        Op::new("a chain", |e| {
+            let other = Kind::empty().stream_error();
+            let chain = e.map(|v| v).merge(other).flat_map(|v| Kind::of(v).stream_error());
+            out(chain.retry_with(Retry::times(0)).take_until(Kind::never::<()>().stream_error()))
+        })
+        .holds_source(),
+    ]
+}
