@@ -134,21 +134,43 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> &str {
 /// nobody takes goes to the [`on_unhandled`] hook.
 #[cold]
 pub(crate) fn fail<T, E: 'static, O: Observer<T, E>>(down: O, failure: impl Into<StreamError>) {
-    match failure.into().into_error::<E>() {
-        Ok(error) => {
-            if let Err(panic) = catch("error", || down.error(error)) {
-                unhandled(&panic.into());
-            }
+    let failure = failure.into();
+    match failure.clone().into_error::<E>() {
+        Ok(next) => {
+            // A gate below that has panicked is closed to errors; it takes the failure when it is dropped.
+            let outer = FAILURE.replace(Some(failure));
+            error(down, next);
+            FAILURE.replace(outer);
         }
         Err(failure) => drop_with(down, failure),
+    }
+}
+
+/// Completes `down`; a panic in that is nobody's but the hook's.
+pub(crate) fn complete<T, E, O: Observer<T, E>>(down: O) {
+    if let Err(panic) = catch("complete", || down.complete()) {
+        unhandled(&panic.into());
+    }
+}
+
+/// Passes an error to `down`; a panic in that is nobody's but the hook's.
+pub(crate) fn error<T, E, O: Observer<T, E>>(down: O, error: E) {
+    if let Err(panic) = catch("error", || down.error(error)) {
+        unhandled(&panic.into());
     }
 }
 
 /// Drops what a failure ended, which may take the failure.
 #[cold]
 pub(crate) fn drop_with<O>(ended: O, failure: StreamError) {
+    settle_with(failure, || drop(ended));
+}
+
+/// Runs what may [take](take_failure) a failure.
+#[cold]
+pub(crate) fn settle_with(failure: StreamError, settle: impl FnOnce()) {
     let outer = FAILURE.replace(Some(failure));
-    let dropped = catch("drop", || drop(ended));
+    let dropped = catch("drop", settle);
     if let Some(failure) = FAILURE.replace(outer) {
         unhandled(&failure);
     }

@@ -175,7 +175,8 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
 
     fn settle(&self) {
         let inner = &*self.0;
-        if !inner.panicked.get() {
+        // Not while the panic is still on its way: whoever catches it settles.
+        if !inner.panicked.get() || std::thread::panicking() {
             return;
         }
         let Ok(mut guard) = inner.machine.try_borrow_mut() else { return };

@@ -24,7 +24,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use crate::error::{PanicError, StreamError, fail, take_failure};
+use crate::error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled};
 
 /// What a machine asks for after an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +153,13 @@ fn panic_of_machine() -> StreamError {
     })
 }
 
+/// Sends the end of a source. Its observer is given away with that, so a panic is caught here.
+pub(crate) fn settled<M, In>(gate: &impl Gate<M, In>, send: impl FnOnce()) {
+    if let Err(panic) = catch("downstream", send) {
+        settle_with(panic.into(), || gate.settle());
+    }
+}
+
 /// For gates whose machine never acts.
 #[inline]
 pub(crate) fn never(act: Infallible) {
@@ -271,11 +278,11 @@ where
     }
 
     fn error(self, error: E) {
-        Sc::send(&self.gate, P::input(Signal::Error(error)), never);
+        settled(&self.gate, || Sc::send(&self.gate, P::input(Signal::Error(error)), never));
     }
 
     fn complete(self) {
-        Sc::send(&self.gate, P::input(Signal::Complete), never);
+        settled(&self.gate, || Sc::send(&self.gate, P::input(Signal::Complete), never));
     }
 
     #[inline]
@@ -328,8 +335,9 @@ impl<O> Down<O> {
     where
         O: Observer<T, E>,
     {
-        if let Some(observer) = self.0.take() {
-            fail(observer, failure);
+        match self.0.take() {
+            Some(observer) => fail(observer, failure),
+            None => unhandled(&failure.into()),
         }
         Step::Done
     }
@@ -386,11 +394,11 @@ where
     }
 
     fn error(self, error: E) {
-        self.send(Signal::Error(error));
+        settled(&self.gate, || self.send(Signal::Error(error)));
     }
 
     fn complete(self) {
-        self.send(Signal::Complete);
+        settled(&self.gate, || self.send(Signal::Complete));
     }
 
     #[inline]

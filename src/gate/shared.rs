@@ -5,6 +5,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use crossbeam_utils::atomic::AtomicCell;
@@ -16,6 +17,42 @@ use crate::error::{StreamError, catch, unhandled};
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
 /// machine's own downstream feeds back is never held up by it.
 const INBOX: usize = 1024;
+/// How often a waiting sender looks whether the machine has got another runner.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Who waits for whom: `(waiting thread, thread that runs the machine)`. Only senders to a full inbox are in it.
+static WAITING: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+
+/// An entry of [`WAITING`].
+struct Waiting(usize);
+
+impl Waiting {
+    /// `None` where the other thread waits for this one, perhaps through others: to wait would be for ever, so the
+    /// inbox grows instead.
+    fn for_thread(runner: usize) -> Option<Self> {
+        let me = thread_token();
+        let mut waiting = lock(&WAITING);
+        let mut at = runner;
+        for _ in 0..=waiting.len() {
+            match waiting.iter().find(|(waiter, _)| *waiter == at) {
+                Some((_, next)) if *next == me => return None,
+                Some((_, next)) => at = *next,
+                None => break,
+            }
+        }
+        waiting.push((me, runner));
+        Some(Self(me))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut waiting = lock(&WAITING);
+        if let Some(at) = waiting.iter().rposition(|(waiter, _)| *waiter == self.0) {
+            waiting.swap_remove(at);
+        }
+    }
+}
 
 /// The [`Gate`] of many threads.
 ///
@@ -103,7 +140,11 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
 
     fn settle(&self) {
         let inner = &*self.0;
-        if !inner.panicked.load(Ordering::Relaxed) || !inner.panicked.swap(false, Ordering::AcqRel) {
+        // Not while the panic is still on its way: whoever catches it settles.
+        if !inner.panicked.load(Ordering::Relaxed) || std::thread::panicking() {
+            return;
+        }
+        if !inner.panicked.swap(false, Ordering::AcqRel) {
             return;
         }
         let Some(mut boxed) = inner.slot.take() else { return };
@@ -270,7 +311,13 @@ impl<M, In> Inner<M, In> {
                 }
                 inbox = lock(&self.inbox);
                 while inbox.len() >= INBOX && !self.closed.load(Ordering::Acquire) {
-                    inbox = self.room.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+                    let Some(_waiting) = Waiting::for_thread(self.runner.load(Ordering::Relaxed)) else {
+                        break;
+                    };
+                    inbox = match self.room.wait_timeout(inbox, LOOK_AGAIN) {
+                        Ok((inbox, _)) => inbox,
+                        Err(poisoned) => poisoned.into_inner().0,
+                    };
                 }
             }
             self.post(&mut inbox, input);

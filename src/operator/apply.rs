@@ -8,7 +8,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::{StreamError, fail, named, unhandled};
+use crate::error::{StreamError, catch, fail, named, unhandled};
 
 /// What a [`Kernel`] makes of an item.
 #[derive(Debug)]
@@ -158,10 +158,13 @@ where
 
     fn complete(mut self) {
         let Some(down) = &mut self.down else { return };
-        if let Some(last) = named(K::NAME, || self.kernel.finish()) {
-            down.next(last);
-        }
-        self.end(None);
+        // Caught here and not by the source, which has given its observer away and could not end it any more.
+        let finished = catch(K::NAME, || {
+            if let Some(last) = named(K::NAME, || self.kernel.finish()) {
+                down.next(last);
+            }
+        });
+        self.end(finished.err().map(StreamError::from));
     }
 
     #[inline]

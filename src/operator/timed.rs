@@ -13,7 +13,7 @@ use rxrust::{
 use super::apply::Emit;
 use crate::{
     error::{PanicError, StreamError, named},
-    gate::{Down, Flow, Gate, GateOf, Machine, Signal, Step, SubOf, attach, never},
+    gate::{Down, Flow, Gate, GateOf, Machine, Signal, Step, SubOf, attach, never, settled},
     time::{Clock, Tick, Timer, TimerTask},
 };
 
@@ -248,11 +248,11 @@ where
     }
 
     fn error(self, error: E) {
-        Sc::send(&self.gate, Timed::Source(Signal::Error(error)), never);
+        settled(&self.gate, || Sc::send(&self.gate, Timed::Source(Signal::Error(error)), never));
     }
 
     fn complete(self) {
-        Sc::send(&self.gate, Timed::Source(Signal::Complete), never);
+        settled(&self.gate, || Sc::send(&self.gate, Timed::Source(Signal::Complete), never));
     }
 
     #[inline]

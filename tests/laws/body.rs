@@ -279,7 +279,6 @@ fn a_panic_below_every_operator_ends_its_own_subscription_only() {
 }
 
 #[test]
-#[ignore = "fault: the panic becomes \"caught outside of this crate\" where the source's error is StreamError already"]
 fn a_panic_below_every_operator_keeps_its_message() {
     all(a_panic_keeps_its_message, |op| !op.absorbs);
 }
@@ -295,7 +294,6 @@ fn every_operator_is_freed_with_its_source_and_subscription() {
 }
 
 #[test]
-#[ignore = "fault: the task of observe_on is not told that its source is gone"]
 fn observe_on_is_freed_with_its_source_and_subscription() {
     all(dropping_both_ends_frees, |op| op.name == "observe_on");
 }

@@ -343,7 +343,6 @@ fn observe_on_keeps_all_items_in_order_and_the_end_last() {
 }
 
 #[test]
-#[ignore = "fault: the source of an observe_on whose buffer overflowed is not told"]
 fn observe_on_stops_its_source_when_its_buffer_overflows() {
     let (pulled, seen) = counter();
     let scheduler = Scheduler::new();
@@ -390,7 +389,6 @@ fn retry_loops_over_failures_at_once() {
 // ---- endless sources (defects 14, 15)
 
 #[test]
-#[ignore = "fault: from_iter asks its iterator for one more item after nobody listens"]
 fn from_iter_asks_for_no_more_once_nobody_listens() {
     let (pulled, seen) = counter();
     Kind::from_iter((0..).inspect(move |_| count(&pulled))).take(3).subscribe(|_| {});
@@ -508,7 +506,6 @@ fn a_panic_below_a_timer_is_an_error() {
 }
 
 #[test]
-#[ignore = "fault: observe_on leaves its source subscribed until the source's next item"]
 fn observe_on_ends_its_source_when_the_output_ends() {
     let scheduler = Scheduler::new();
     let seen = record(scheduler.cold("a-----").observe_on(scheduler.clone()).take(1));
@@ -518,7 +515,6 @@ fn observe_on_ends_its_source_when_the_output_ends() {
 }
 
 #[test]
-#[ignore = "fault: a panic below the completion of a source comes out of `subscribe`"]
 fn a_panic_below_the_completion_of_from_iter_is_not_the_callers() {
     let kind = std::any::type_name::<Numbers>();
     let caught = |name: &str, run: &dyn Fn(String)| {
@@ -537,7 +533,6 @@ fn a_panic_below_the_completion_of_from_iter_is_not_the_callers() {
 }
 
 #[test]
-#[ignore = "fault: a panic below the completion of a task's source comes out of the task"]
 fn a_panic_below_the_completion_of_a_task_is_not_the_schedulers() {
     let scheduler = Scheduler::new();
     let timer = scheduler.on(Kind::timer(ms(1))).stream_error();
@@ -562,7 +557,6 @@ fn a_panic_below_the_completion_of_a_subject_harms_no_sibling() {
 }
 
 #[test]
-#[ignore = "fault: finalize is rxRust's own; in Local it panics, in Shared it deadlocks"]
 fn finalize_may_unsubscribe() {
     watchdog(|| {
         let (subject, slot) = (numbers(), Arc::new(Mutex::new(None::<Sub>)));

@@ -149,7 +149,6 @@ fn take_of_two_threads_takes_one_and_completes_once() {
 
 /// Each delivers to the other's subject from within its own delivery, more than an inbox holds.
 #[test]
-#[ignore = "fault: two threads wait for room in each other's inbox for ever"]
 fn two_threads_that_feed_each_other_do_not_deadlock() {
     watchdog(|| {
         const EACH: usize = 2_000;

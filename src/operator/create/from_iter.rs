@@ -6,7 +6,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::{catch, fail};
+use crate::error::{catch, complete, fail};
 
 /// See [`from_iter`](super::CreateOps::from_iter).
 #[derive(Clone)]
@@ -32,15 +32,18 @@ where
     fn subscribe(self, context: C) {
         let mut down = context.into_inner();
         let run = catch("from_iter", || {
+            if down.is_closed() {
+                return;
+            }
             for item in self.0 {
-                if down.is_closed() {
-                    break;
-                }
                 down.next(item);
+                if down.is_closed() {
+                    return;
+                }
             }
         });
         match run {
-            Ok(()) => down.complete(),
+            Ok(()) => complete(down),
             Err(panic) => fail(down, panic),
         }
     }

@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, fail, unhandled},
+    error::{catch, complete, fail, unhandled},
     time::Cancel,
 };
 
@@ -156,8 +156,8 @@ impl<St: Stream, O: Observer<T, E>, T, E: 'static> Future for StreamTask<St, O, 
         this.cancel.cancel();
         match (pause, error) {
             (Err(panic), _) if listening => fail(down, panic),
-            (Ok(Pause::End), Some(error)) if listening => down.error(error),
-            (Ok(Pause::End), None) if listening => down.complete(),
+            (Ok(Pause::End), Some(error)) if listening => crate::error::error(down, error),
+            (Ok(Pause::End), None) if listening => complete(down),
             _ => drop(down),
         }
         Poll::Ready(())

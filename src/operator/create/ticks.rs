@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, fail, unhandled},
+    error::{catch, complete, fail, unhandled},
     time::{Cancel, Clock, Grid},
 };
 
@@ -147,7 +147,7 @@ where
                 let ended = this.cancel.cancelled();
                 this.cancel.cancel();
                 if let Some(down) = this.down.take().filter(|_| !ended) {
-                    down.complete();
+                    complete(down);
                 }
                 return Poll::Ready(());
             }

@@ -6,6 +6,8 @@ use rxrust::{
     observer::Observer,
 };
 
+use crate::error::{complete, error};
+
 macro_rules! trivial {
     ($name:ident<$($param:ident),*>, item $item:ty, error $error:ty, |$self:ident, $down:ident| $subscribe:expr) => {
         impl<$($param),*> ObservableType for $name<$($param),*> {
@@ -61,6 +63,6 @@ impl<T, E> Throw<T, E> {
     }
 }
 
-trivial!(Empty<T>, item T, error Infallible, |self, down| down.complete());
+trivial!(Empty<T>, item T, error Infallible, |self, down| complete(down));
 trivial!(Never<T>, item T, error Infallible, |self, down| drop(down));
-trivial!(Throw<T, E>, item T, error E, |self, down| down.error(self.0));
+trivial!(Throw<T, E>, item T, error E, |self, down| error(down, self.0));

@@ -3,12 +3,14 @@
 //! What is wrong with one event is not such an error; see [`validate`](super::validate).
 
 mod catch_error;
+mod finalize;
 mod on_error_return;
 mod on_error_route;
 mod retry_with;
 mod stream_error;
 
 pub use catch_error::*;
+pub use finalize::*;
 pub use on_error_return::*;
 pub use on_error_route::*;
 pub use retry_with::*;
@@ -19,7 +21,7 @@ use std::convert::Infallible;
 use rxrust::{
     observable::Observable,
     observer::Observer,
-    ops::{finalize::Finalize, lifecycle::OnComplete, map_err::MapErr},
+    ops::{lifecycle::OnComplete, map_err::MapErr},
 };
 
 use super::Events;
@@ -155,9 +157,24 @@ pub trait ErrorOps: Observable + 'static {
         Observable::on_complete(self, f)
     }
 
-    /// Calls `f` once when the stream ends in whatever way, or is unsubscribed (rxRust's own).
-    fn finalize<F: FnOnce()>(self, f: F) -> Self::With<Finalize<Self::Inner, F>> {
-        Observable::finalize(self, f)
+    /// Calls `f` once when the stream has ended in whatever way, or is unsubscribed (ReactiveX `finally`): after the
+    /// subscriber was told, with nothing held, so that `f` may do anything. A panic in `f` goes to the
+    /// [`on_unhandled`](crate::on_unhandled) hook.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::Cell, rc::Rc};
+    /// let ended = Rc::new(Cell::new(0));
+    /// let count = ended.clone();
+    /// Local::of(1).finalize(move || count.set(count.get() + 1)).subscribe(|_| {});
+    /// assert_eq!(ended.get(), 1);
+    /// ```
+    fn finalize<F, T>(self, f: F) -> Self::With<Finalize<Self::Inner, F, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        F: FnOnce(),
+    {
+        self.transform(|source| Finalize::new(source, f))
     }
 }
 

@@ -10,7 +10,7 @@ use rxrust::{
 
 use crate::{
     error::{PanicError, StreamError, named},
-    gate::{Down, Flow, Gate, GateOf, Machine, Perform, Signal, Step, SubOf, attach},
+    gate::{Down, Flow, Gate, GateOf, Machine, Perform, Signal, Step, SubOf, attach, settled},
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
 
@@ -248,11 +248,11 @@ where
     }
 
     fn error(self, error: E) {
-        self.send(Signal::Error(error));
+        settled(&self.gate, || self.send(Signal::Error(error)));
     }
 
     fn complete(self) {
-        self.send(Signal::Complete);
+        settled(&self.gate, || self.send(Signal::Complete));
     }
 
     #[inline]

@@ -6,7 +6,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::{StreamError, take_failure};
+use crate::error::{StreamError, fail, take_failure};
 
 /// Errors that [`stream_error`](super::ErrorOps::stream_error) turns into a [`StreamError`]: one already, none at all
 /// (`Infallible`), or a boxed error of the source.
@@ -71,7 +71,7 @@ where
     fn subscribe(self, context: C) -> S::Unsub {
         self.source.subscribe(context.transform(|down| StreamErrorObserver {
             down: Some(down),
-            fail: |down, failure| down.error(failure),
+            fail: |down, failure| fail(down, failure),
         }))
     }
 }

@@ -13,13 +13,13 @@ use rxrust::{
     observable::{CoreObservable, ObservableType},
     observer::Observer,
     scheduler::Scheduler,
-    subscription::{Subscription, TupleSubscription},
+    subscription::{IntoBoxedSubscription, Subscription},
 };
 
 use crate::{
     buffer::{Buffer, Overflow},
-    error::{OverflowError, catch, fail},
-    gate::Flow,
+    error::{OverflowError, catch, complete, fail},
+    gate::{Flow, SubOf},
     time::Cancel,
 };
 
@@ -55,17 +55,22 @@ where
     C::Scope: Flow,
     C::Inner: Observer<I, E>,
     E: 'static,
-    Sch: Scheduler<HandOff<C::Inner, C::RcMut<Queue<C::Inner, I, E>>, I, E>>,
-    S: CoreObservable<C::With<HandIn<C::RcMut<Queue<C::Inner, I, E>>>>, Unsub = U>,
-    U: Subscription,
+    Sch: Scheduler<HandOff<C::Inner, QueueOf<C, I, E>, I, E>>,
+    S: CoreObservable<C::With<HandIn<QueueOf<C, I, E>>>, Unsub = U>,
+    U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = TupleSubscription<U, Cancel>;
+    type Unsub = HandOffSubscription<QueueOf<C, I, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let Self { source, scheduler, buffer, .. } = self;
         let (down, context_scheduler) = context.into_parts();
-        let queue =
-            C::RcMut::from(Queue { down: Some(down), items: VecDeque::new(), end: None, asleep: false });
+        let queue = C::RcMut::from(Queue {
+            down: Some(down),
+            items: VecDeque::new(),
+            end: None,
+            asleep: false,
+            upstream: None,
+        });
         let cancel = Cancel::default();
         let blocks = buffer.overflow() == Overflow::Block && C::Scope::THREADS;
         let room = blocks.then(Arc::<Room>::default);
@@ -84,21 +89,69 @@ where
                 fail(down, panic);
             }
         }
-        let gone = |side: &HandIn<C::RcMut<Queue<C::Inner, I, E>>>| side.end(End::Gone);
-        let hand_in = HandIn { queue, buffer, cancel: cancel.clone(), room, gone };
+        let gone = |side: &HandIn<QueueOf<C, I, E>>| side.end(End::Gone);
+        let hand_in =
+            HandIn { queue: queue.clone(), buffer, cancel: cancel.clone(), room, full: false, gone };
         let upstream = source.subscribe(C::With::from_parts(hand_in, context_scheduler));
-        TupleSubscription::new(upstream, cancel)
+        if !upstream.is_closed() {
+            queue.rc_deref_mut().upstream = Some(upstream.into_boxed());
+        }
+        let subscription = HandOffSubscription { queue, cancel };
+        // The output may have ended meanwhile.
+        if subscription.cancel.cancelled() {
+            subscription.end_upstream();
+        }
+        subscription
+    }
+}
+
+/// The queue of context `C`.
+type QueueOf<C, I, E> = <C as Context>::RcMut<Queue<<C as Context>::Inner, I, E, SubOf<C>>>;
+
+/// The subscription to an `observe_on`.
+pub struct HandOffSubscription<R> {
+    queue: R,
+    cancel: Cancel,
+}
+
+impl<R, O, I, E, Sub> HandOffSubscription<R>
+where
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
+    Sub: Subscription,
+{
+    fn end_upstream(&self) {
+        let upstream = self.queue.rc_deref_mut().upstream.take();
+        if let Some(upstream) = upstream {
+            upstream.unsubscribe();
+        }
+    }
+}
+
+impl<R, O, I, E, Sub> Subscription for HandOffSubscription<R>
+where
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
+    Sub: Subscription,
+{
+    fn unsubscribe(self) {
+        self.cancel.cancel();
+        self.end_upstream();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.cancel.cancelled()
     }
 }
 
 /// What lies between the producing and the consuming side.
-pub struct Queue<O, I, E> {
+pub struct Queue<O, I, E, Sub> {
     /// Until the task has taken it.
     down: Option<O>,
     items: VecDeque<I>,
     end: Option<End<E>>,
     /// The task waits to be woken.
     asleep: bool,
+    /// The subscription to the source.
+    upstream: Option<Sub>,
 }
 
 enum End<E> {
@@ -153,13 +206,15 @@ pub struct HandIn<R> {
     buffer: Buffer,
     cancel: Cancel,
     room: Option<Arc<Room>>,
+    /// The buffer has overflowed: nothing more is taken.
+    full: bool,
     /// Says that the source has dropped its observer; a function, as a `Drop` has no bounds of its own.
     gone: fn(&Self),
 }
 
-impl<R, O, I, E> HandIn<R>
+impl<R, O, I, E, Sub> HandIn<R>
 where
-    R: RcDerefMut<Target = Queue<O, I, E>>,
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
 {
     fn end(&self, end: End<E>) {
         let mut queue = self.queue.rc_deref_mut();
@@ -183,19 +238,16 @@ where
     }
 }
 
-impl<R, O, I, E> Observer<I, E> for HandIn<R>
+impl<R, O, I, E, Sub> Observer<I, E> for HandIn<R>
 where
-    R: RcDerefMut<Target = Queue<O, I, E>>,
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
 {
     #[inline(always)]
     fn next(&mut self, item: I) {
-        if self.cancel.cancelled() {
+        if self.full || self.cancel.cancelled() {
             return;
         }
         let mut queue = self.queue.rc_deref_mut();
-        if queue.end.is_some() {
-            return;
-        }
         if let Some(room) = &self.room
             && queue.items.len() >= self.buffer.capacity()
         {
@@ -207,6 +259,7 @@ where
         let wake = mem::take(&mut queue.asleep);
         drop(queue);
         if let Err(full) = pushed {
+            self.full = true;
             self.end(End::Overflow(full));
         }
         if wake {
@@ -224,7 +277,7 @@ where
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.cancel.cancelled()
+        self.full || self.cancel.cancelled()
     }
 }
 
@@ -247,16 +300,23 @@ pub struct HandOff<O, R, I, E> {
 // Nothing in it is ever pinned.
 impl<O, R, I, E> Unpin for HandOff<O, R, I, E> {}
 
-impl<O, R, I, E> HandOff<O, R, I, E>
+impl<O, R, I, E, Sub> HandOff<O, R, I, E>
 where
-    R: RcDerefMut<Target = Queue<O, I, E>>,
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
     O: Observer<I, E>,
     E: 'static,
+    Sub: Subscription,
 {
     /// Stops both sides and lets go of what waits.
     fn stop(&mut self) -> Option<O> {
         self.cancel.cancel();
-        let items = mem::take(&mut self.queue.rc_deref_mut().items);
+        let (items, upstream) = {
+            let mut queue = self.queue.rc_deref_mut();
+            (mem::take(&mut queue.items), queue.upstream.take())
+        };
+        if let Some(upstream) = upstream {
+            upstream.unsubscribe();
+        }
         if let Some(room) = &self.room {
             room.notify();
         }
@@ -277,11 +337,12 @@ where
     }
 }
 
-impl<O, R, I, E> Future for HandOff<O, R, I, E>
+impl<O, R, I, E, Sub> Future for HandOff<O, R, I, E>
 where
-    R: RcDerefMut<Target = Queue<O, I, E>>,
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
     O: Observer<I, E>,
     E: 'static,
+    Sub: Subscription,
 {
     type Output = ();
 
@@ -305,8 +366,8 @@ where
                 drop(queue);
                 let down = this.stop();
                 match (down, end) {
-                    (Some(down), End::Complete) => down.complete(),
-                    (Some(down), End::Error(error)) => down.error(error),
+                    (Some(down), End::Complete) => complete(down),
+                    (Some(down), End::Error(error)) => crate::error::error(down, error),
                     (Some(down), End::Overflow(full)) => fail(down, full),
                     (_, End::Gone) | (None, _) => {}
                 }

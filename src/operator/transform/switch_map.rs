@@ -18,6 +18,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, Machine, Outer, Perform, Port, Signal, Step, SubOf, attach,
+        settled,
     },
 };
 
@@ -194,11 +195,11 @@ where
     }
 
     fn error(self, error: E) {
-        self.send(Signal::Error(error));
+        settled(&self.gate, || self.send(Signal::Error(error)));
     }
 
     fn complete(self) {
-        self.send(Signal::Complete);
+        settled(&self.gate, || self.send(Signal::Complete));
     }
 
     #[inline]
