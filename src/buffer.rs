@@ -111,6 +111,12 @@ impl Buffer {
         }
     }
 
+    /// Drops and counts all that is queued.
+    pub(crate) fn drop_all<T>(&self, queue: &mut VecDeque<T>) {
+        self.drops.add(queue.len() as u64);
+        queue.clear();
+    }
+
     pub(crate) fn full(&self, operator: &'static str) -> OverflowError {
         OverflowError { operator, capacity: self.capacity.get() }
     }

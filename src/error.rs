@@ -28,7 +28,7 @@ pub enum StreamError {
     #[error(transparent)]
     Overflow(#[from] OverflowError),
     /// A dead-letter queue refused a letter; the letter is in the error.
-    #[error("dead letter not stored: {0}")]
+    #[error(transparent)]
     DeadLetter(Arc<DeadLetterError>),
     /// The source's own error.
     #[error(transparent)]

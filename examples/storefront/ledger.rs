@@ -126,34 +126,3 @@ fn reason(letter: &DeadLetter) -> String {
     fields.dedup();
     fields.join("+")
 }
-
-/// An item on its way through an operator that may throw it away, as a throttle does: it is counted then.
-pub(crate) struct Watched<T> {
-    pub(crate) item: T,
-    guard: Guard,
-}
-
-struct Guard {
-    thrown_away: Counter,
-    passed: bool,
-}
-
-impl<T> Watched<T> {
-    pub(crate) fn new(item: T, thrown_away: &Counter) -> Self {
-        Self { item, guard: Guard { thrown_away: thrown_away.clone(), passed: false } }
-    }
-
-    /// The item, which has passed the operator.
-    pub(crate) fn passed(mut self) -> T {
-        self.guard.passed = true;
-        self.item
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if !self.passed {
-            self.thrown_away.add(1);
-        }
-    }
-}

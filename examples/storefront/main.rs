@@ -58,19 +58,11 @@ fn main() -> ExitCode {
         }
     };
     let job = || -> Result<(), Box<dyn Error>> {
-        let report = run(sources, letters, &args).map_err(with_cause)?;
+        let report = run(sources, letters, &args)?;
         report.print(args.json)?;
         Ok(report.check()?)
     };
     done(job())
-}
-
-/// The failure in words: a full disk, say, is behind a letter that was not stored.
-fn with_cause(error: StreamError) -> String {
-    match &error {
-        StreamError::DeadLetter(letter) => format!("{error}: {}", letter.cause),
-        _ => error.to_string(),
-    }
 }
 
 fn done<E: Display>(result: Result<(), E>) -> ExitCode {

@@ -13,10 +13,6 @@ use rust_decimal::Decimal;
 use rxevents::{
     event::{Click, Payment, SensorReading, utc},
     prelude::*,
-    rx::{
-        context::LocalScope,
-        ops::box_it::{BoxedCoreObservable, IntoBoxedCoreObservable},
-    },
     source::CsvRecord,
 };
 use serde::Deserialize;
@@ -24,7 +20,7 @@ use validator::Validate;
 
 use crate::{
     invoice::InvoiceLine,
-    ledger::{Counted, Counter, Ledger, Watched},
+    ledger::{Counted, Counter, Ledger},
     sources::{self, Raw},
 };
 
@@ -57,8 +53,8 @@ pub(crate) struct Clicked {
 }
 
 /// The entrance of a pipeline, and its end: boxed, so that a function can return it whatever is in it.
-pub(crate) type Entrance<T> = Local<Subject<T, StreamError, LocalScope>>;
-pub(crate) type Outcomes = Local<BoxedCoreObservable<'static, Outcome, StreamError, LocalScheduler>>;
+pub(crate) type Entrance<T> = LocalSubject<T, StreamError>;
+pub(crate) type Outcomes = LocalEvents<Outcome, StreamError>;
 
 /// Readings: decoded and checked, averaged by fives with anomalies flagged, then one an hour goes on.
 pub(crate) fn sensors(
@@ -86,10 +82,13 @@ pub(crate) fn sensors(
             Local::from_iter(partition.into_iter().map(move |reading| Measured { reading, mean }))
                 .stream_error()
         })
-        .map(move |measured| Watched::new(measured, &dropped))
-        .throttle_first_by(TimeDelta::hours(1), |watched| watched.item.reading.at)
-        .map(|watched| Outcome::Reading(watched.passed()))
-        .transform(IntoBoxedCoreObservable::into_boxed)
+        .throttle_first_by_on_dropped(
+            TimeDelta::hours(1),
+            |measured: &Measured| measured.reading.at,
+            move |_| dropped.add(1),
+        )
+        .map(Outcome::Reading)
+        .boxed()
 }
 
 fn reading(raw: &Raw<CsvRecord, SensorReading>) -> Result<SensorReading, Reason> {
@@ -125,7 +124,7 @@ pub(crate) fn payments(
         })
         .dead_letter(letters)
         .map(Outcome::Payment)
-        .transform(IntoBoxedCoreObservable::into_boxed)
+        .boxed()
 }
 
 /// Clicks: decoded, checked and counted. Empty lines are no clicks.
@@ -154,7 +153,7 @@ pub(crate) fn clicks(
         })
         .dead_letter(letters)
         .map(move |click| Outcome::Click(counts.borrow_mut().count(click)))
-        .transform(IntoBoxedCoreObservable::into_boxed)
+        .boxed()
 }
 
 /// The users and the clicks of each element.

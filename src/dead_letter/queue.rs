@@ -31,7 +31,7 @@ impl<Q: DeadLetterQueue + ?Sized> DeadLetterQueue for Box<Q> {
 
 /// A letter that could not be stored, and why.
 #[derive(Debug, thiserror::Error)]
-#[error("dead letter {} of stage {} was not stored", letter.id, letter.stage)]
+#[error("dead letter {} of stage {} was not stored: {cause}", letter.id, letter.stage)]
 pub struct DeadLetterError {
     /// The letter.
     pub letter: Box<DeadLetter>,

@@ -55,6 +55,8 @@ pub trait TimedKernel<I, T> {
     fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<T>;
     /// The source has completed. [`Emit::Skip`]: not yet, a tick will end it.
     fn complete<S: Clock>(&mut self, time: &Time<S>) -> Emit<T>;
+    /// The source has failed: what is held back is dropped.
+    fn abandon(&mut self) {}
     /// Whether nothing is held back: if the source goes away without an end, nothing will come any more.
     fn is_idle(&self) -> bool;
 }
@@ -196,7 +198,10 @@ where
                 let emit = named(K::NAME, || self.kernel.complete(&self.time));
                 self.emit(emit)
             }
-            Timed::Source(Signal::Error(error)) => self.down.error(error),
+            Timed::Source(Signal::Error(error)) => {
+                named(K::NAME, || self.kernel.abandon());
+                self.down.error(error)
+            }
             Timed::Start(Ok(())) => {
                 self.kernel.start(&self.time);
                 Step::Continue

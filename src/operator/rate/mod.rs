@@ -16,7 +16,34 @@ use rxrust::observable::Observable;
 
 use super::{Events, apply::Apply, timed::TimedApply};
 
-/// Operators that thin out a stream. What they leave out is dropped by the policy that is their name.
+/// What is done with the items that a rate operator leaves out.
+pub trait OnDropped<I> {
+    /// One item that was left out.
+    fn dropped(&mut self, item: I);
+}
+
+/// They are dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct Ignore;
+
+impl<I> OnDropped<I> for Ignore {
+    #[inline]
+    fn dropped(&mut self, _item: I) {}
+}
+
+/// They are handed to a closure.
+#[derive(Clone)]
+pub struct HandTo<D>(D);
+
+impl<I, D: FnMut(I)> OnDropped<I> for HandTo<D> {
+    #[inline]
+    fn dropped(&mut self, item: I) {
+        (self.0)(item);
+    }
+}
+
+/// Operators that thin out a stream. What they leave out is dropped by the policy that is their name; the variants
+/// with `_on_dropped` hand it to a closure (as RxJava's `onDropped`), to be counted or kept.
 ///
 /// Each has at most one timer per subscription, which ends with it.
 pub trait RateOps: Observable + 'static {
@@ -40,13 +67,28 @@ pub trait RateOps: Observable + 'static {
     fn throttle_first<I>(
         self,
         window: Duration,
-    ) -> Self::With<Apply<Self::Inner, ThrottleFirst<Self::Scheduler>, I, I>>
+    ) -> Self::With<Apply<Self::Inner, ThrottleFirst<Self::Scheduler, Ignore>, I, I>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
         Self::Scheduler: crate::time::Clock,
     {
         let clock = self.scheduler().clone();
-        self.transform(|source| Apply::new(source, ThrottleFirst::new(clock, window)))
+        self.transform(|source| Apply::new(source, ThrottleFirst::new(clock, window, Ignore)))
+    }
+
+    /// [`throttle_first`](Self::throttle_first), with the dropped items handed to `on_dropped`.
+    fn throttle_first_on_dropped<D, I>(
+        self,
+        window: Duration,
+        on_dropped: D,
+    ) -> Self::With<Apply<Self::Inner, ThrottleFirst<Self::Scheduler, HandTo<D>>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        Self::Scheduler: crate::time::Clock,
+        D: FnMut(I),
+    {
+        let clock = self.scheduler().clone();
+        self.transform(|source| Apply::new(source, ThrottleFirst::new(clock, window, HandTo(on_dropped))))
     }
 
     /// As [`throttle_first`](Self::throttle_first), on the time that the items carry: `time(item)` is any point in
@@ -65,13 +107,40 @@ pub trait RateOps: Observable + 'static {
         self,
         window: W,
         time: F,
-    ) -> Self::With<Apply<Self::Inner, ThrottleFirstBy<F, W, Time>, I, I>>
+    ) -> Self::With<Apply<Self::Inner, ThrottleFirstBy<F, W, Time, Ignore>, I, I>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
         F: FnMut(&I) -> Time,
         Time: EventTime<W>,
     {
-        self.transform(|source| Apply::new(source, ThrottleFirstBy::new(window, time)))
+        self.transform(|source| Apply::new(source, ThrottleFirstBy::new(window, time, Ignore)))
+    }
+
+    /// [`throttle_first_by`](Self::throttle_first_by), with the dropped items handed to `on_dropped`.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::Cell, rc::Rc};
+    /// let dropped = Rc::new(Cell::new(0));
+    /// let count = dropped.clone();
+    /// Local::from_iter([0_i64, 30, 60])
+    ///     .throttle_first_by_on_dropped(60_i64, |t| *t, move |_| count.set(count.get() + 1))
+    ///     .subscribe(|_| {});
+    /// assert_eq!(dropped.get(), 1);
+    /// ```
+    fn throttle_first_by_on_dropped<F, W, Time, D, I>(
+        self,
+        window: W,
+        time: F,
+        on_dropped: D,
+    ) -> Self::With<Apply<Self::Inner, ThrottleFirstBy<F, W, Time, HandTo<D>>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Time,
+        Time: EventTime<W>,
+        D: FnMut(I),
+    {
+        self.transform(|source| Apply::new(source, ThrottleFirstBy::new(window, time, HandTo(on_dropped))))
     }
 
     /// The first item at once, then the latest of each `window` at its end, as long as there is one (RxJava
@@ -87,11 +156,24 @@ pub trait RateOps: Observable + 'static {
     fn throttle_latest<I>(
         self,
         window: Duration,
-    ) -> Self::With<TimedApply<Self::Inner, ThrottleLatest<I>, I, I, Self::Err>>
+    ) -> Self::With<TimedApply<Self::Inner, ThrottleLatest<I, Ignore>, I, I, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
-        self.transform(|source| TimedApply::new(source, ThrottleLatest::new(window)))
+        self.transform(|source| TimedApply::new(source, ThrottleLatest::new(window, Ignore)))
+    }
+
+    /// [`throttle_latest`](Self::throttle_latest), with the dropped items handed to `on_dropped`.
+    fn throttle_latest_on_dropped<D, I>(
+        self,
+        window: Duration,
+        on_dropped: D,
+    ) -> Self::With<TimedApply<Self::Inner, ThrottleLatest<I, HandTo<D>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        self.transform(|source| TimedApply::new(source, ThrottleLatest::new(window, HandTo(on_dropped))))
     }
 
     /// An item once the source has been silent for `silence` after it (ReactiveX `debounce`). When the source
@@ -106,11 +188,24 @@ pub trait RateOps: Observable + 'static {
     fn debounce<I>(
         self,
         silence: Duration,
-    ) -> Self::With<TimedApply<Self::Inner, Debounce<I>, I, I, Self::Err>>
+    ) -> Self::With<TimedApply<Self::Inner, Debounce<I, Ignore>, I, I, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
-        self.transform(|source| TimedApply::new(source, Debounce::new(silence)))
+        self.transform(|source| TimedApply::new(source, Debounce::new(silence, Ignore)))
+    }
+
+    /// [`debounce`](Self::debounce), with the dropped items handed to `on_dropped`.
+    fn debounce_on_dropped<D, I>(
+        self,
+        silence: Duration,
+        on_dropped: D,
+    ) -> Self::With<TimedApply<Self::Inner, Debounce<I, HandTo<D>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        self.transform(|source| TimedApply::new(source, Debounce::new(silence, HandTo(on_dropped))))
     }
 
     /// The latest item of each `period`, where there is a new one (ReactiveX `sample`). When the source completes,
@@ -122,11 +217,27 @@ pub trait RateOps: Observable + 'static {
     /// ----2-------3|
     /// ```
     /// The periods lie on a grid that starts with the subscription. Memory: one item, one timer.
-    fn sample<I>(self, period: Duration) -> Self::With<TimedApply<Self::Inner, Sample<I>, I, I, Self::Err>>
+    fn sample<I>(
+        self,
+        period: Duration,
+    ) -> Self::With<TimedApply<Self::Inner, Sample<I, Ignore>, I, I, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
-        self.transform(|source| TimedApply::new(source, Sample::new(period)))
+        self.transform(|source| TimedApply::new(source, Sample::new(period, Ignore)))
+    }
+
+    /// [`sample`](Self::sample), with the dropped items handed to `on_dropped`.
+    fn sample_on_dropped<D, I>(
+        self,
+        period: Duration,
+        on_dropped: D,
+    ) -> Self::With<TimedApply<Self::Inner, Sample<I, HandTo<D>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        self.transform(|source| TimedApply::new(source, Sample::new(period, HandTo(on_dropped))))
     }
 
     /// The latest item, where there is a new one, whenever `notifier` emits (RxJS `sample`; the notifier's completion

@@ -2,6 +2,7 @@ use std::{convert::Infallible, marker::PhantomData, time::Duration};
 
 use rxrust::observer::Observer;
 
+use super::OnDropped;
 use crate::{
     error::StreamError,
     gate::{Down, Either, Machine, Signal, Step},
@@ -15,18 +16,19 @@ use crate::{
 
 /// See [`sample`](super::RateOps::sample).
 #[derive(Clone)]
-pub struct Sample<I> {
+pub struct Sample<I, D> {
     grid: Grid,
+    on_dropped: D,
     latest: Option<I>,
 }
 
-impl<I> Sample<I> {
-    pub(super) fn new(period: Duration) -> Self {
-        Self { grid: Grid::new(period), latest: None }
+impl<I, D> Sample<I, D> {
+    pub(super) fn new(period: Duration, on_dropped: D) -> Self {
+        Self { grid: Grid::new(period), on_dropped, latest: None }
     }
 }
 
-impl<I> TimedKernel<I, I> for Sample<I> {
+impl<I, D: OnDropped<I>> TimedKernel<I, I> for Sample<I, D> {
     const NAME: &'static str = "sample";
 
     fn start<S: Clock>(&mut self, time: &Time<S>) {
@@ -35,7 +37,9 @@ impl<I> TimedKernel<I, I> for Sample<I> {
 
     #[inline]
     fn next<S: Clock>(&mut self, item: I, _time: &Time<S>) -> Emit<I> {
-        self.latest = Some(item);
+        if let Some(earlier) = self.latest.replace(item) {
+            self.on_dropped.dropped(earlier);
+        }
         Emit::Skip
     }
 
@@ -45,7 +49,14 @@ impl<I> TimedKernel<I, I> for Sample<I> {
     }
 
     fn complete<S: Clock>(&mut self, _time: &Time<S>) -> Emit<I> {
+        TimedKernel::<I, I>::abandon(self);
         Emit::End
+    }
+
+    fn abandon(&mut self) {
+        if let Some(last) = self.latest.take() {
+            self.on_dropped.dropped(last);
+        }
     }
 
     fn is_idle(&self) -> bool {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::OnDropped;
 use crate::{
     operator::apply::{Emit, Kernel},
     time::{Clock, deadline},
@@ -7,25 +8,27 @@ use crate::{
 
 /// See [`throttle_first`](super::RateOps::throttle_first).
 #[derive(Clone)]
-pub struct ThrottleFirst<S> {
+pub struct ThrottleFirst<S, D> {
     clock: S,
     window: Duration,
     open_at: Duration,
+    on_dropped: D,
 }
 
-impl<S> ThrottleFirst<S> {
-    pub(super) fn new(clock: S, window: Duration) -> Self {
-        Self { clock, window, open_at: Duration::ZERO }
+impl<S, D> ThrottleFirst<S, D> {
+    pub(super) fn new(clock: S, window: Duration, on_dropped: D) -> Self {
+        Self { clock, window, open_at: Duration::ZERO, on_dropped }
     }
 }
 
-impl<S: Clock, I> Kernel<I, I> for ThrottleFirst<S> {
+impl<S: Clock, D: OnDropped<I>, I> Kernel<I, I> for ThrottleFirst<S, D> {
     const NAME: &'static str = "throttle_first";
 
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
         let now = self.clock.now();
         if now < self.open_at {
+            self.on_dropped.dropped(item);
             return Emit::Skip;
         }
         self.open_at = deadline(now, self.window);
@@ -73,10 +76,11 @@ impl EventTime<chrono::TimeDelta> for chrono::NaiveDateTime {
 
 /// See [`throttle_first_by`](super::RateOps::throttle_first_by).
 #[derive(Clone)]
-pub struct ThrottleFirstBy<F, W, Time> {
+pub struct ThrottleFirstBy<F, W, Time, D> {
     time: F,
     window: W,
     state: State<Time>,
+    on_dropped: D,
 }
 
 #[derive(Clone)]
@@ -86,13 +90,18 @@ enum State<Time> {
     Never,
 }
 
-impl<F, W, Time> ThrottleFirstBy<F, W, Time> {
-    pub(super) fn new(window: W, time: F) -> Self {
-        Self { time, window, state: State::Start }
+impl<F, W, Time, D> ThrottleFirstBy<F, W, Time, D> {
+    pub(super) fn new(window: W, time: F, on_dropped: D) -> Self {
+        Self { time, window, state: State::Start, on_dropped }
     }
 }
 
-impl<F: FnMut(&I) -> Time, W, Time: EventTime<W>, I> Kernel<I, I> for ThrottleFirstBy<F, W, Time> {
+impl<F, W, Time, D, I> Kernel<I, I> for ThrottleFirstBy<F, W, Time, D>
+where
+    F: FnMut(&I) -> Time,
+    Time: EventTime<W>,
+    D: OnDropped<I>,
+{
     const NAME: &'static str = "throttle_first_by";
 
     #[inline(always)]
@@ -104,6 +113,7 @@ impl<F: FnMut(&I) -> Time, W, Time: EventTime<W>, I> Kernel<I, I> for ThrottleFi
             State::Never => false,
         };
         if !pass {
+            self.on_dropped.dropped(item);
             return Emit::Skip;
         }
         self.state = at.after(&self.window).map_or(State::Never, State::OpenAt);

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::OnDropped;
 use crate::{
     operator::{
         apply::Emit,
@@ -10,15 +11,16 @@ use crate::{
 
 /// See [`throttle_latest`](super::RateOps::throttle_latest).
 #[derive(Clone)]
-pub struct ThrottleLatest<I> {
+pub struct ThrottleLatest<I, D> {
     window: Duration,
+    on_dropped: D,
     open: bool,
     waiting: Option<I>,
 }
 
-impl<I> ThrottleLatest<I> {
-    pub(super) fn new(window: Duration) -> Self {
-        Self { window, open: true, waiting: None }
+impl<I, D> ThrottleLatest<I, D> {
+    pub(super) fn new(window: Duration, on_dropped: D) -> Self {
+        Self { window, on_dropped, open: true, waiting: None }
     }
 
     fn close<S: Clock>(&mut self, time: &Time<S>) {
@@ -27,7 +29,7 @@ impl<I> ThrottleLatest<I> {
     }
 }
 
-impl<I> TimedKernel<I, I> for ThrottleLatest<I> {
+impl<I, D: OnDropped<I>> TimedKernel<I, I> for ThrottleLatest<I, D> {
     const NAME: &'static str = "throttle_latest";
 
     #[inline]
@@ -36,7 +38,9 @@ impl<I> TimedKernel<I, I> for ThrottleLatest<I> {
             self.close(time);
             Emit::Item(item)
         } else {
-            self.waiting = Some(item);
+            if let Some(earlier) = self.waiting.replace(item) {
+                self.on_dropped.dropped(earlier);
+            }
             Emit::Skip
         }
     }
@@ -56,6 +60,12 @@ impl<I> TimedKernel<I, I> for ThrottleLatest<I> {
 
     fn complete<S: Clock>(&mut self, _time: &Time<S>) -> Emit<I> {
         self.waiting.take().map_or(Emit::End, Emit::Last)
+    }
+
+    fn abandon(&mut self) {
+        if let Some(last) = self.waiting.take() {
+            self.on_dropped.dropped(last);
+        }
     }
 
     fn is_idle(&self) -> bool {

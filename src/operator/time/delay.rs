@@ -65,6 +65,10 @@ impl<I> TimedKernel<I, I> for Delay<I> {
         Emit::Skip
     }
 
+    fn abandon(&mut self) {
+        self.buffer.drop_all(&mut self.waiting);
+    }
+
     fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.end.is_none()
     }
