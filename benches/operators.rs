@@ -229,6 +229,7 @@ macro_rules! same_chains {
             cold concat_map(|s| s.concat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
             cold switch_map(|s| s.switch_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
             cold merge_cold(|s| s.merge(Ctx::from_iter([1_u64])), |v| v);
+            cold zip_cold(|s| s.zip(Ctx::from_iter(0..N as u64)), |(a, b)| a ^ b);
             one subject(|s, t| { let _ = t; s }, |v| v);
             hot merge(|s, t| s.merge(t), |v| v);
             hot zip(|s, t| s.zip(t), |(a, b)| a ^ b);
@@ -269,7 +270,6 @@ mod theirs {
 
     chains! {
         timed throttle_first(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::leading()), |v| v);
-        timed throttle_latest(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::all()), |v| v);
     }
 
     /// In `Shared` it loses items, so there is nothing to compare.
@@ -421,6 +421,20 @@ fn rows() -> Vec<Row> {
             ours::merge_cold(d),
             theirs::merge_cold(d),
         ),
+        row(
+            "zip of iterators",
+            hand!(|sum| {
+                let mut left = VecDeque::new();
+                d.iter().for_each(|v| left.push_back(black_box(*v)));
+                for b in 0..N as u64 {
+                    if let Some(a) = left.pop_front() {
+                        sum.add(a ^ b);
+                    }
+                }
+            }),
+            ours::zip_cold(d),
+            theirs::zip_cold(d),
+        ),
         row("subject, one subscriber", boxed(d), ours::subject(d), theirs::subject(d)),
         row("merge of subjects", boxed(d), ours::merge(d), theirs::merge(d)),
         row(
@@ -474,7 +488,7 @@ fn rows() -> Vec<Row> {
         ),
         row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
         few("throttle_first, 1 h", clocked(f), ours::throttle_first(f), theirs::throttle_first(f)),
-        few("throttle_latest, 1 h", first_and_last(f), ours::throttle_latest(f), theirs::throttle_latest(f)),
+        few("throttle_latest, 1 h", first_and_last(f), ours::throttle_latest(f), none()),
         few("debounce, 1 h", last(f), ours::debounce(f), theirs::debounce(f)),
         few("delay, 1 ms", queued(f), ours::delay(f), none()),
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),

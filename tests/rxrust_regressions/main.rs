@@ -9,6 +9,7 @@ mod common;
 mod theirs;
 
 #[path = "."]
+#[allow(clippy::arc_with_non_send_sync, reason = "in `Shared` it is both")]
 mod local {
     use crate::common::local as flavour;
     mod ours;

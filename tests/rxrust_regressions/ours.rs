@@ -470,6 +470,39 @@ fn a_panic_of_one_input_leaves_the_other_unharmed() {
     assert!(!unhandled("one input: ours").is_empty());
 }
 
+#[test]
+fn a_panic_that_no_stream_can_carry_goes_to_the_hook_once() {
+    let scheduler = Scheduler::new();
+    macro_rules! hooked {
+        ($name:literal, |$e:ident| $pipeline:expr) => {{
+            let (mut subject, text) = (numbers(), format!("{}, {}", $name, std::any::type_name::<Numbers>()));
+            let (message, sibling) = (text.clone(), Log::default());
+            unhandled(&text);
+            let $e = scheduler.on(subject.clone());
+            $pipeline.subscribe(move |_| panic!("{message}"));
+            subject.clone().subscribe_with(sibling.sink(|_| {}));
+            for v in 1..=2 {
+                subject.next(v);
+                scheduler.advance_by(ms(5));
+            }
+            assert_eq!(unhandled(&text), [format!("panic in `subscribe`: {text}")]);
+            assert_eq!(sibling.text(), "1 2", "{text}");
+            assert_eq!(scheduler.tasks(), 0, "{text}");
+        }};
+    }
+    hooked!("map", |e| e.map(|v| v));
+    hooked!("merge", |e| e.merge(numbers()));
+    hooked!("zip", |e| e.zip(Kind::from_iter(0..9)));
+    hooked!("flat_map", |e| e.flat_map(Kind::of));
+    hooked!("switch_map", |e| e.switch_map(Kind::of));
+    hooked!("take_until", |e| e.take_until(numbers()));
+    hooked!("throttle_latest", |e| e.throttle_latest(ms(1)));
+    hooked!("debounce", |e| e.debounce(ms(1)));
+    hooked!("sample", |e| e.sample(ms(1)));
+    hooked!("delay", |e| e.delay(ms(1)));
+    hooked!("observe_on", |e| e.observe_on(scheduler.clone()));
+}
+
 /// What comes out of `events`, whose timer or task meets a panic.
 macro_rules! routed {
     ($scheduler:ident, $events:expr) => {{
@@ -530,6 +563,14 @@ fn a_panic_below_the_completion_of_from_iter_is_not_the_callers() {
     caught("empty", &|text| Kind::empty::<u8>().on_complete(move || panic!("{text}")).subscribe(|_| {}));
     let failed = || Kind::throw_err(()).map(|()| 0).on_error_return(|()| 1);
     caught("instead", &|text| failed().subscribe(move |_| panic!("{text}")));
+    let unsure = || Kind::throw_err(()).map(|()| 0);
+    caught("catch", &|text| {
+        unsure()
+            .catch_error(move |()| -> Kind<_> {
+                if text.is_empty() { Kind::of(1) } else { panic!("{text}") }
+            })
+            .subscribe(|_| {});
+    });
 }
 
 #[test]

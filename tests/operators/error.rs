@@ -1,0 +1,110 @@
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rxevents::{
+    assert_marbles,
+    operator::create::Throw,
+    prelude::*,
+    testing::{MarbleError, record, record_during},
+};
+
+use super::flavour::{Kind, OnTime, Scheduler};
+use crate::common::{Log, ms};
+
+fn forever(delay: Duration) -> Retry<MarbleError> {
+    Retry::forever().fixed(delay)
+}
+
+marbles! {
+    catch_error: |s| { let other = s.cold("a--b|"); s.cold("--1--2-#").catch_error(move |_| other) }, "--1--2-a--b|";
+    catch_no_error: |s| { let other = s.cold("a--b|"); s.cold("--1|").catch_error(move |_| other) }, "--1|";
+    catch_nothing: |s| { let other = s.cold("a--b|"); s.cold("--|").catch_error(move |_| other) }, "--|";
+    catch_an_error_of_the_other: |s| { let other = s.cold("a#"); s.cold("-#").catch_error(move |_| other) }, "-a#";
+    catch_error_below_take: |s| { let other = s.cold("a-b-c"); s.cold("1#").catch_error(move |_| other).take(2) }, "1(a|)";
+
+    on_error_return: |s| s.cold("-a#").on_error_return(|_| 'x'), "-a(x|)";
+    on_error_return_without_one: |s| s.cold("-a|").on_error_return(|_| 'x'), "-a|";
+    on_error_route: |s| s.cold("-a#").on_error_route(observer(|MarbleError| {})), "-a|";
+
+    retry_times: |s| s.cold("-a#").retry_with(Retry::times(2)), "-a-a-a#";
+    retry_not_at_all: |s| s.cold("-a#").retry_with(Retry::times(0)), "-a#";
+    retry_without_an_error: |s| s.cold("-a-|").retry_with(forever(ms(1))), "-a-|";
+    retry_nothing: |s| s.cold("--|").retry_with(forever(ms(1))), "--|";
+    retry_never: |s| s.cold("a#").retry_with(forever(Duration::MAX)), "a";
+    retry_exponentially: |s| s.cold("a#").retry_with(Retry::times(3).exponential(ms(1), ms(3))), "a-a--a---a#";
+    retry_when_it_is_not_worth_it: |s| s.cold("a#").retry_with(forever(ms(1)).when(|_| false)), "a#";
+    retry_below_take: |s| s.cold("ab#").retry_with(forever(ms(1))).take(3), "ab-(a|)";
+
+    map_err: |s| s.cold("-a#").map_err(|MarbleError| 1), "-a#";
+    stream_error: |s| s.cold("-a#").map_err(std::io::Error::other).stream_error(), "-a#";
+}
+
+#[test]
+fn on_error_route_gets_the_error_and_the_end() {
+    for (text, expected) in [("-a#", "MarbleError |"), ("-a|", "|")] {
+        let (s, errors) = (Scheduler::new(), Log::<MarbleError, Infallible>::default());
+        let seen = record(s.cold(text).on_error_route(errors.sink(|_| {})));
+        s.advance_by(ms(10));
+        assert_marbles!(seen, "-a|");
+        assert_eq!(errors.text(), expected);
+    }
+}
+
+/// The diagram of `retry_with`; and RxJava #1018: never two subscriptions at a time.
+#[test]
+fn retry_subscribes_to_one_attempt_at_a_time() {
+    let s = Scheduler::new();
+    let (attempts, live) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let sources = [s.cold("--1-#"), s.cold("--1-2-|")];
+    let (count, open) = (attempts.clone(), live.clone());
+    let source = OnTime::<()>::defer(move || {
+        assert_eq!(open.fetch_add(1, Ordering::SeqCst), 0);
+        let attempt = count.fetch_add(1, Ordering::SeqCst);
+        let closed = open.clone();
+        sources[attempt].clone().finalize(move || {
+            closed.fetch_sub(1, Ordering::SeqCst);
+        })
+    });
+    let seen = record(s.on(source).retry_with(Retry::times(5).fixed(ms(3))));
+    s.advance_by(ms(100));
+    assert_marbles!(seen, "--1------1-2-|");
+    assert_eq!((attempts.load(Ordering::SeqCst), live.load(Ordering::SeqCst), s.tasks()), (2, 0, 0));
+}
+
+#[test]
+fn finalize_and_on_complete_are_called_once() {
+    for (text, completed, unsubscribe) in [("a|", 1, ""), ("a#", 0, ""), ("a-----", 0, "^--!")] {
+        let (ends, finals) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (end, last) = (ends.clone(), finals.clone());
+        let count =
+            |counter: Arc<AtomicUsize>| move || drop(counter.fetch_add(1, Ordering::SeqCst).to_string());
+        let s = Scheduler::new();
+        let events = s.cold(text).on_complete(count(end)).finalize(count(last));
+        if unsubscribe.is_empty() {
+            let seen = record(events);
+            s.advance_by(ms(10));
+            assert!(seen.is_over());
+        } else {
+            let seen = record_during(events, unsubscribe);
+            s.advance_by(ms(10));
+            assert!(!seen.is_over());
+        }
+        assert_eq!((ends.load(Ordering::SeqCst), finals.load(Ordering::SeqCst)), (completed, 1), "{text}");
+    }
+}
+
+#[test]
+fn a_panic_in_catch_error_is_an_error() {
+    let (subject, log) = (Kind::subject::<i32, &str>(), Log::<String, Infallible>::default());
+    let caught =
+        subject.clone().catch_error(|text| -> Kind<Throw<i32, StreamError>> { panic!("caught {text}") });
+    caught.map_err(|error| error.to_string()).on_error_route(log.sink(|_| {})).subscribe(|_| {});
+    subject.error("this");
+    assert_eq!(log.text(), "\"panic in `catch_error`: caught this\" |");
+}

@@ -1,0 +1,70 @@
+use std::time::Duration;
+
+use rxevents::{
+    prelude::*,
+    testing::{Signal, record},
+};
+
+use super::flavour::Scheduler;
+use crate::common::{Log, ms};
+
+marbles! {
+    throttle_first_none: |s| s.cold("(ab)c|").throttle_first(Duration::ZERO), "(ab)c|";
+    throttle_first_for_ever: |s| s.cold("a-b 500ms c|").throttle_first(Duration::MAX), "a-- 500ms -|";
+    throttle_first_an_error: |s| s.cold("ab#").throttle_first(ms(5)), "a-#";
+    throttle_first_nothing: |s| s.cold("--|").throttle_first(ms(5)), "--|";
+    throttle_first_below_take: |s| s.cold("a-b-c-d").throttle_first(ms(3)).take(2), "a---(c|)";
+
+    throttle_latest_none: |s| s.cold("(ab)c|").throttle_latest(Duration::ZERO), "(ab)c|";
+    throttle_latest_for_ever: |s| s.cold("ab-c|").throttle_latest(Duration::MAX), "a---(c|)";
+    throttle_latest_fails_with_an_item_waiting: |s| s.cold("ab#").throttle_latest(ms(5)), "a-#";
+    throttle_latest_nothing: |s| s.cold("--|").throttle_latest(ms(5)), "--|";
+    throttle_latest_below_take: |s| s.cold("ab-c-d").throttle_latest(ms(2)).take(2), "a-(b|)";
+
+    debounce: |s| s.cold("-1-2-3-----4-|").debounce(ms(3)), "--------3----(4|)";
+    debounce_for_ever: |s| s.cold("a-b|").debounce(Duration::MAX), "---(b|)";
+    debounce_for_ever_an_open_one: |s| s.cold("a-b").debounce(Duration::MAX), "";
+    debounce_nothing: |s| s.cold("--|").debounce(ms(5)), "--|";
+    debounce_below_take: |s| s.cold("a----b----c").debounce(ms(2)).take(1), "--(a|)";
+
+    sample_for_ever: |s| s.cold("a-b|").sample(Duration::MAX), "---|";
+    sample_fails_with_an_item_waiting: |s| s.cold("a-#").sample(ms(4)), "--#";
+    sample_nothing: |s| s.cold("----------|").sample(ms(4)), "----------|";
+    sample_sends_no_item_twice: |s| s.cold("a 20ms |").sample(ms(4)), "----a 16ms |";
+    sample_below_take: |s| s.cold("a----b----c").sample(ms(2)).take(1), "--(a|)";
+
+    sample_with: |s| s.cold("ab---c---|").sample_with(s.cold("--x-x-x--x")), "--b---c--|";
+    sample_with_one_that_ends: |s| s.cold("ab--c|").sample_with(s.cold("--(x|)")), "--b--|";
+    sample_with_a_failing_one: |s| s.cold("ab--c").sample_with(s.cold("--x#")), "--b#";
+    sample_with_fails: |s| s.cold("ab#").sample_with(s.cold("---x")), "--#";
+}
+
+/// RxJS #2859, PR #4727: a lone item.
+#[test]
+fn a_lone_item_is_sent_once() {
+    let s = Scheduler::new();
+    let first = record(s.cold("x").throttle_first(ms(100)));
+    let latest = record(s.cold("x").throttle_latest(ms(100)));
+    let debounced = record(s.cold("x").debounce(ms(100)));
+    s.advance_by(ms(1000));
+    first.assert_eq(&[(0, Signal::Next('x'))]);
+    latest.assert_eq(&[(0, Signal::Next('x'))]);
+    debounced.assert_eq(&[(100, Signal::Next('x'))]);
+}
+
+/// RxJS #7115: an item sent at the end of a window opens the next.
+#[test]
+fn throttle_latest_opens_a_window_with_what_it_sends_at_the_end_of_one() {
+    let s = Scheduler::new();
+    let seen = record(s.cold("A 59ms B 29ms D 39ms d").throttle_latest(ms(100)));
+    s.advance_by(ms(1000));
+    seen.assert_eq(&[(0, Signal::Next('A')), (100, Signal::Next('D')), (200, Signal::Next('d'))]);
+}
+
+#[test]
+fn throttle_first_by_goes_by_the_items_time() {
+    let log = Log::default();
+    let times = super::flavour::Kind::from_iter([0_i64, 30, 59, 60, 40, 119, 121, i64::MAX, i64::MAX]);
+    times.throttle_first_by(60_i64, |t| *t).subscribe_with(log.sink(|_| {}));
+    assert_eq!(log.text(), format!("0 60 121 {} |", i64::MAX));
+}

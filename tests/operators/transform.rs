@@ -1,0 +1,141 @@
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rxevents::{assert_marbles, prelude::*, testing::record_during};
+
+use super::flavour::{Kind, Scheduler};
+use crate::common::{Log, ms, watchdog};
+
+fn digit(n: u32) -> char {
+    char::from_digit(n, 10).unwrap_or('?')
+}
+
+marbles! {
+    map: |s| s.cold("--1--2--3-|").map(|c| c.to_digit(10).map_or('?', |n| digit(n * 2))), "--2--4--6-|";
+    map_nothing: |s| s.cold("--|").map(|c| c), "--|";
+    map_an_error: |s| s.cold("1-#").map(|c| c), "1-#";
+    filter_map: |s| s.cold("-1-a-2|").filter_map(|c| c.to_digit(10).map(digit)), "-1---2|";
+    scan: |s| s.cold("--1--2--3-|").scan(0, |sum, c| sum + c.to_digit(10).unwrap_or(0)).map(digit), "--1--3--6-|";
+    scan_nothing: |s| s.cold("-|").scan('x', |_, c| c), "-|";
+    scan_an_error: |s| s.cold("a-#").scan('x', |_, c| c), "a-#";
+
+    flat_map: |s| { let inner = s.cold("1---2|"); s.cold("--a-----b---|").flat_map(move |_| inner.clone()) },
+        "--1---2-1---2|";
+    flat_map_nothing: |s| { let inner = s.cold("1|"); s.cold("--|").flat_map(move |_| inner.clone()) }, "--|";
+    flat_map_to_nothing: |s| { let inner = s.cold("|"); s.cold("a-b|").flat_map(move |_| inner.clone()) }, "---|";
+    flat_map_waits_for_the_inner_ones: |s| {
+        let inner = s.cold("1----2|");
+        s.cold("a-(b|)").flat_map(move |_| inner.clone())
+    }, "1-1--2-2|";
+    flat_map_fails_by_its_source: |s| { let inner = s.cold("1-2-3-4"); s.cold("a--#").flat_map(move |_| inner.clone()) },
+        "1-2#";
+    flat_map_fails_by_an_inner_one: |s| { let inner = s.cold("1-#"); s.cold("ab----c").flat_map(move |_| inner.clone()) },
+        "11#";
+    flat_map_below_take: |s| { let inner = s.cold("1--2-3"); s.cold("a-b---c").flat_map(move |_| inner.clone()).take(3) },
+        "1-1(2|)";
+    flat_map_with_two: |s| {
+        let inner = s.cold("1----2|");
+        s.cold("abc|").flat_map_with(2, Buffer::default(), move |_| inner.clone())
+    }, "11---2(21)-2|";
+    flat_map_with_none_is_with_one: |s| {
+        let inner = s.cold("1-2|");
+        s.cold("ab|").flat_map_with(0, Buffer::default(), move |_| inner.clone())
+    }, "1-21-2|";
+    flat_map_with_none_of_nothing: |s| {
+        let inner = s.cold("1-2|");
+        s.cold("-|").flat_map_with(0, Buffer::default(), move |_| inner.clone())
+    }, "-|";
+    flat_map_with_all: |s| {
+        let inner = s.cold("1----2----|");
+        s.cold("(abc|)").flat_map_with(usize::MAX, Buffer::new(1), move |_| inner.clone())
+    }, "(111)(222)|";
+    flat_map_overflows: |s| {
+        let inner = s.cold("1-----2|");
+        s.cold("a-bcd").map_err(StreamError::source).flat_map_with(1, Buffer::new(2), move |_| inner.clone().map_err(StreamError::source))
+    }, "1---#";
+    flat_map_drops_the_oldest: |s| {
+        let inner = s.cold("-----|");
+        let buffer = Buffer::new(1).on_overflow(Overflow::DropOldest);
+        s.cold("abc|").flat_map_with(1, buffer, move |c| inner.clone().on_error_return(|_| 'x')
+            .map_err(|never| match never {}).merge(Kind::of(c).map_err(|never| match never {})))
+    }, "a----c----|";
+
+    concat_map: |s| { let inner = s.cold("1---2|"); s.cold("ab-|").concat_map(move |_| inner.clone()) }, "1---21---2|";
+    concat_map_fails_with_items_waiting: |s| { let inner = s.cold("1---2|"); s.cold("ab#").concat_map(move |_| inner.clone()) },
+        "1-#";
+    concat_map_fails_by_an_inner_one: |s| { let inner = s.cold("1-#"); s.cold("ab|").concat_map(move |_| inner.clone()) },
+        "1-#";
+    concat_map_to_nothing: |s| { let inner = s.cold("|"); s.cold("ab|").concat_map(move |_| inner.clone()) }, "--|";
+
+    switch_map: |s| { let inner = s.cold("1---2---3|"); s.cold("--a-----b-----|").switch_map(move |_| inner.clone()) },
+        "--1---2-1---2---3|";
+    switch_map_nothing: |s| { let inner = s.cold("1|"); s.cold("--|").switch_map(move |_| inner.clone()) }, "--|";
+    switch_map_to_nothing: |s| { let inner = s.cold("|"); s.cold("a-b-|").switch_map(move |_| inner.clone()) }, "----|";
+    switch_map_fails_by_its_source: |s| { let inner = s.cold("1-2-3-4"); s.cold("a--#").switch_map(move |_| inner.clone()) },
+        "1-2#";
+    switch_map_fails_by_the_latest: |s| { let inner = s.cold("1-#"); s.cold("ab---c").switch_map(move |_| inner.clone()) },
+        "11-#";
+    switch_map_below_take: |s| { let inner = s.cold("1-2-3"); s.cold("a--b").switch_map(move |_| inner.clone()).take(3) },
+        "1-2(1|)";
+
+    buffer_count_of_none_is_of_one: |s| s.cold("ab-c|").buffer_count(0).map(|w| { assert_eq!(w.len(), 1); w[0] }), "ab-c|";
+    buffer_count_of_all: |s| s.cold("ab-c|").buffer_count(usize::MAX).map(|w| digit(w.len() as u32)), "----(3|)";
+    buffer_count_of_nothing: |s| s.cold("--|").buffer_count(2).map(|w| w[0]), "--|";
+    buffer_count: |s| s.cold("--1--2--3--4--5-|").buffer_count(2).map(|w| w[w.len() - 1]), "-----2-----4----(5|)";
+    buffer_count_without_a_rest: |s| s.cold("12-|").buffer_count(2).map(|w| w[1]), "-2-|";
+    buffer_count_fails_with_items_waiting: |s| s.cold("123#").buffer_count(2).map(|w| w[1]), "-2-#";
+    buffer_count_below_take: |s| s.cold("12345").buffer_count(2).map(|w| w[1]).take(1), "-(2|)";
+}
+
+#[test]
+fn unsubscribed_in_the_middle_flattening_is_silent() {
+    for which in 0..3 {
+        let s = Scheduler::new();
+        let (outer, inner) = (s.cold("a-b-c-d"), s.cold("1--2--3"));
+        let seen = match which {
+            0 => record_during(outer.flat_map(move |_| inner.clone()), "^-!"),
+            1 => record_during(outer.concat_map(move |_| inner.clone()), "^-!"),
+            _ => record_during(outer.switch_map(move |_| inner.clone()), "^-!"),
+        };
+        s.advance_by(ms(100));
+        assert_marbles!(seen, "1");
+        assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+    }
+}
+
+#[test]
+fn tap_sees_each_item_once() {
+    let (seen, log) = (Arc::new(AtomicUsize::new(0)), Log::<i32, Infallible>::default());
+    let count = seen.clone();
+    let tapped = Kind::from_iter(1..=3).tap(move |v| {
+        count.fetch_add(*v as usize, Ordering::SeqCst);
+    });
+    tapped.subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text().as_str(), seen.load(Ordering::SeqCst)), ("1 2 3 |", 6));
+}
+
+/// Inner sources that end at once, a hundred thousand of them, and one that ends late and lets them go.
+#[test]
+fn flattening_does_not_recurse() {
+    watchdog(|| {
+        let (gate, log) = (Kind::subject::<u32, Infallible>(), Log::default());
+        let first = gate.clone();
+        let queued = Kind::from_iter(0..=100_000_u32);
+        queued
+            .concat_map(move |v| first.clone().take(1).filter(move |_| v == 0).merge(Kind::of(v)))
+            .take(2)
+            .subscribe_with(log.sink(|_| {}));
+        assert_eq!(log.text(), "0");
+        gate.clone().next(7);
+        assert_eq!(log.text(), "0 7 |");
+
+        let log = Log::<u32, Infallible>::default();
+        Kind::from_iter(0..100_000).switch_map(Kind::of).subscribe_with(log.sink(|_| {}));
+        assert_eq!(log.items().len(), 100_000);
+    });
+}
