@@ -3,6 +3,7 @@
 mod common;
 
 #[path = "laws"]
+#[allow(clippy::arc_with_non_send_sync, reason = "in `Shared` it is both")]
 mod local {
     use crate::common::local as flavour;
     #[path = "body.rs"]

@@ -266,6 +266,20 @@ fn many_at_once_need_no_stack(op: &Op) -> Verdict {
     Ok(())
 }
 
+fn feeding_back_needs_no_stack(op: &Op) -> Verdict {
+    let subject = Kind::subject();
+    let mut back = subject.clone();
+    let mut rig = Rig::on(op, &subject, move |v| {
+        if *v < 50_000 {
+            back.next(*v + 1);
+        }
+    });
+    rig.send(0);
+    let count = rig.log.items().len();
+    demand!(count == 50_001, "{count} items");
+    Ok(())
+}
+
 fn dropping_both_ends_frees(op: &Op) -> Verdict {
     let mut rig = Rig::new(op);
     rig.send(1);
@@ -329,6 +343,11 @@ fn no_operator_recurses_by_items() {
 }
 
 #[test]
+fn no_operator_recurses_by_what_is_fed_back() {
+    all(feeding_back_needs_no_stack, |op| !op.late);
+}
+
+#[test]
 fn every_operator_is_freed_with_its_source_and_subscription() {
     all(dropping_both_ends_frees, |op| !op.holds_source);
 }
@@ -357,5 +376,6 @@ fn the_laws_find_what_breaks_them() {
     assert!(what_is_fed_back_comes_after(&slow).is_err());
     assert!(a_panic_ends_its_own_subscription(&hides).is_err());
     assert!(many_at_once_need_no_stack(&loses).is_err());
+    assert!(feeding_back_needs_no_stack(&loses).is_err());
     assert!(dropping_both_ends_frees(&keeps).is_err());
 }

@@ -45,6 +45,9 @@ marbles! {
     skip_more_than_there_are: |s| s.cold("a-b|").skip(usize::MAX), "---|";
     skip_an_error: |s| s.cold("a-#").skip(2), "--#";
     take_last: |s| s.cold("a-b-c|").take_last(2), "-----(bc|)";
+    take_last_all: |s| s.cold("a-b|").take_last(usize::MAX), "---(ab|)";
+    skip_last_all: |s| s.cold("a-b|").skip_last(usize::MAX), "---|";
+    take_last_below_take: |s| s.cold("abc|").take_last(3).take(1), "---(a|)";
     take_last_none: |s| s.cold("a-b|").take_last(0), "---|";
     take_last_more_than_there_are: |s| s.cold("a-b|").take_last(5), "---(ab|)";
     take_last_fails_with_items_waiting: |s| s.cold("a-b#").take_last(2), "---#";

@@ -17,6 +17,7 @@ marbles! {
     delay_below_take: |s| s.cold("abcd").delay(ms(2)).take(2), "--a(b|)";
     delay_overflows: |s| s.cold("-abc").map_err(StreamError::source).delay_with_buffer(ms(9), buffer(Overflow::Error)), "---#";
     delay_cannot_block: |s| s.cold("-abc").map_err(StreamError::source).delay_with_buffer(ms(9), buffer(Overflow::Block)), "---#";
+    delay_holds_all: |s| s.cold("abc|").delay_with_buffer(ms(9), Buffer::new(usize::MAX)), "---------abc|";
     delay_drops_the_oldest: |s| s.cold("abc|").delay_with_buffer(ms(9), buffer(Overflow::DropOldest)), "----------bc|";
     delay_drops_the_newest: |s| s.cold("abc|").delay_with_buffer(ms(9), buffer(Overflow::DropNewest)), "---------ab-|";
 

@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use rxevents::{prelude::*, testing::record};
+use rxevents::{operator::create::Empty, prelude::*, testing::record};
 
 use super::flavour::{Kind, OnTime, Relay, Scheduler, Sub};
 use crate::common::{Log, lock, ms, panic_of, unhandled, watchdog};
@@ -44,6 +44,21 @@ fn subject_is_fed_by_its_own_subscriber() {
         subject.clone().subscribe_with(other.sink(|_| {}));
         subject.next(0);
         assert_eq!((log.text(), other.text()), ("0 1 2 3".into(), "0 1 2 3".into()));
+    });
+}
+
+#[test]
+fn subject_is_completed_by_its_own_subscriber() {
+    watchdog(|| {
+        let (mut subject, log, other) = (numbers(), Log::default(), Log::default());
+        let mut end = Some(subject.clone());
+        subject.clone().subscribe_with(log.sink(move |_| {
+            end.take().into_iter().for_each(Observer::complete);
+        }));
+        subject.clone().subscribe_with(other.sink(|_| {}));
+        subject.next(1);
+        subject.next(2);
+        assert_eq!((log.text(), other.text()), ("1 |".into(), "1 |".into()));
     });
 }
 
@@ -202,6 +217,19 @@ fn who_subscribes_in_a_callback_gets_the_next_item() {
         }
     });
     (1..=4).for_each(|v| subject.next(v));
+    assert_eq!(late.text(), "2 3 4");
+}
+
+#[test]
+fn who_subscribes_to_a_behavior_subject_in_a_callback_gets_each_value_once() {
+    let (mut level, late) = (Kind::behavior_subject::<i32, Infallible>(0), Log::default());
+    let (source, inner) = (level.clone(), late.clone());
+    level.clone().subscribe(move |v| {
+        if v == 2 {
+            source.clone().subscribe_with(inner.sink(|_| {}));
+        }
+    });
+    (1..=4).for_each(|v| level.next(v));
     assert_eq!(late.text(), "2 3 4");
 }
 
@@ -563,13 +591,9 @@ fn a_panic_below_the_completion_of_from_iter_is_not_the_callers() {
     caught("empty", &|text| Kind::empty::<u8>().on_complete(move || panic!("{text}")).subscribe(|_| {}));
     let failed = || Kind::throw_err(()).map(|()| 0).on_error_return(|()| 1);
     caught("instead", &|text| failed().subscribe(move |_| panic!("{text}")));
-    let unsure = || Kind::throw_err(()).map(|()| 0);
     caught("catch", &|text| {
-        unsure()
-            .catch_error(move |()| -> Kind<_> {
-                if text.is_empty() { Kind::of(1) } else { panic!("{text}") }
-            })
-            .subscribe(|_| {});
+        let failed = Kind::throw_err(()).map(|()| 0);
+        failed.catch_error(move |()| -> Kind<Empty<i32>> { panic!("{text}") }).subscribe(|_| {});
     });
 }
 

@@ -190,6 +190,60 @@ fn behavior_subject_has_no_gap_and_no_repetition_for_who_subscribes_while_it_emi
     });
 }
 
+#[test]
+fn a_thread_does_not_wait_for_another_that_delivers() {
+    watchdog(|| {
+        let sources = [Shared::subject::<i32, Infallible>(), Shared::subject::<i32, Infallible>()];
+        let (count, (inside, is_inside)) = (Arc::new(AtomicUsize::new(0)), mpsc::channel());
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let seen = count.clone();
+        sources[0].clone().merge(sources[1].clone()).subscribe(move |v| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            if v < 0 {
+                inside.send(()).unwrap();
+                may_go_on.recv().unwrap();
+            }
+        });
+        let [mut slow, mut fast] = sources;
+        let delivery = thread::spawn(move || slow.next(-1));
+        is_inside.recv().unwrap();
+        (0..1000).for_each(|v| fast.next(v));
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+        go_on.send(()).unwrap();
+        delivery.join().unwrap();
+        assert_eq!(count.load(Ordering::SeqCst), 1001);
+    });
+}
+
+/// The second thread may be waiting for room by then.
+#[test]
+fn a_thread_that_waits_for_room_goes_on_when_the_other_unsubscribes() {
+    watchdog(|| {
+        let sources = [Shared::subject::<i32, Infallible>(), Shared::subject::<i32, Infallible>()];
+        let slot = Arc::new(Mutex::new(None::<rxevents::rx::subscription::BoxedSubscriptionSend>));
+        let (sent, own) = (Arc::new(AtomicUsize::new(0)), slot.clone());
+        let (progress, both_inside) = (sent.clone(), Arc::new(Barrier::new(2)));
+        let inside = both_inside.clone();
+        let sub = sources[0].clone().merge(sources[1].clone()).subscribe(move |_| {
+            inside.wait();
+            while progress.load(Ordering::SeqCst) < 1000 {
+                thread::yield_now();
+            }
+            let sub = lock(&own).take();
+            sub.into_iter().for_each(Subscription::unsubscribe);
+        });
+        *lock(&slot) = Some(rxevents::rx::subscription::BoxedSubscriptionSend::new(sub));
+        let [mut slow, mut fast] = sources;
+        let delivery = thread::spawn(move || slow.next(-1));
+        both_inside.wait();
+        for v in 0..5000 {
+            fast.next(v);
+            sent.fetch_add(1, Ordering::SeqCst);
+        }
+        delivery.join().unwrap();
+    });
+}
+
 /// On real threads, with a real timer; waits for the end, not for a time.
 fn on_a_runtime<S>(pipeline: impl FnOnce() -> S + Send + 'static) -> Vec<Signal<i32, Infallible>>
 where
@@ -241,4 +295,32 @@ fn delay_on_many_threads_keeps_the_order() {
 fn observe_on_on_many_threads_keeps_the_order() {
     let seen = on_a_runtime(|| Shared::from_iter(0..20_000).observe_on(SharedScheduler));
     assert!(seen.into_iter().eq((0..20_000).map(Signal::Next).chain([Signal::Complete])));
+}
+
+/// The task of the scheduler that would make room is the one that waits for it.
+#[test]
+#[ignore = "fault: observe_on with Block waits for the very task that would make room"]
+fn observe_on_with_block_fails_where_waiting_would_be_for_ever() {
+    let text = watchdog(|| {
+        let scheduler = rxevents::testing::SharedVirtualScheduler::new();
+        let buffer = Buffer::new(2).on_overflow(Overflow::Block);
+        let source = scheduler.cold("(abc|)").map_err(StreamError::source);
+        let log = Log::default();
+        source.observe_on_with(scheduler.clone(), buffer).subscribe_with(log.sink(|_| {}));
+        scheduler.run_ready();
+        log.text()
+    });
+    assert!(text.starts_with("'a' 'b' #Overflow"), "{text}");
+}
+
+#[test]
+fn observe_on_with_block_holds_the_producer_up_and_lets_it_go() {
+    let blocking = || Buffer::new(4).on_overflow(Overflow::Block);
+    let seen =
+        on_a_runtime(move || Shared::from_iter(0..20_000).observe_on_with(SharedScheduler, blocking()));
+    assert!(seen.into_iter().eq((0..20_000).map(Signal::Next).chain([Signal::Complete])));
+    // Endless, but for the consumer.
+    let seen =
+        on_a_runtime(move || Shared::from_iter(0..).observe_on_with(SharedScheduler, blocking()).take(3));
+    assert!(seen.into_iter().eq((0..3).map(Signal::Next).chain([Signal::Complete])));
 }
