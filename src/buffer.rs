@@ -22,8 +22,9 @@ pub enum Overflow {
     DropOldest,
     /// The arriving item is dropped and counted.
     DropNewest,
-    /// The producing thread waits for room (only `observe_on` in `Shared`, where another thread makes room; elsewhere,
-    /// and on a thread that must not wait, the same as [`Error`](Self::Error)).
+    /// The producing thread waits for room: only in `observe_on` in `Shared`, where another thread makes room. Elsewhere,
+    /// and where the consumer needs the very thread (see [`Clock::wait`](crate::time::Clock::wait)), the same as
+    /// [`Error`](Self::Error).
     Block,
 }
 

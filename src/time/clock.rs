@@ -19,6 +19,11 @@ pub trait Clock: Clone {
     fn now(&self) -> Duration;
     /// The wall clock, for stamps that people and other machines read.
     fn utc(&self) -> DateTime<Utc>;
+    /// Runs `wait`, which blocks the calling thread until a task of this scheduler has made progress; `false`, without
+    /// running it, where that could be for ever because the task needs this thread. By default it never runs.
+    fn wait(&self, _wait: impl FnOnce()) -> bool {
+        false
+    }
 }
 
 fn monotonic() -> Duration {
@@ -43,5 +48,19 @@ impl Clock for SharedScheduler {
 
     fn utc(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    #[cfg(not(target_arch = "wasm32"))]
+    fn wait(&self, wait: impl FnOnce()) -> bool {
+        use rxrust::scheduler::tokio::{
+            runtime::{Handle, RuntimeFlavor},
+            task::block_in_place,
+        };
+        match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+            Err(_) => wait(),
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
+            Ok(_) => return false,
+        }
+        true
     }
 }

@@ -35,7 +35,6 @@ marbles! {
 }
 
 #[test]
-#[ignore = "fault: a timer of zero waits for a nanosecond"]
 fn a_timer_of_nothing_is_due_at_once() {
     let s = Scheduler::new();
     let seen = record(s.on(Kind::timer(Duration::ZERO)));

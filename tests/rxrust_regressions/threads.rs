@@ -299,7 +299,6 @@ fn observe_on_on_many_threads_keeps_the_order() {
 
 /// The task of the scheduler that would make room is the one that waits for it.
 #[test]
-#[ignore = "fault: observe_on with Block waits for the very task that would make room"]
 fn observe_on_with_block_fails_where_waiting_would_be_for_ever() {
     let text = watchdog(|| {
         let scheduler = rxevents::testing::SharedVirtualScheduler::new();

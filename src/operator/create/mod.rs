@@ -104,7 +104,7 @@ pub trait CreateOps: Context<Inner = ()> {
     }
 
     /// 0, 1, 2 … every `period` (ReactiveX `interval`), on a grid that starts with the subscription: late ticks do
-    /// not move it. Ticks that were missed are skipped; see [`interval_with`](Self::interval_with).
+    /// not move it; a period of zero is taken as one nanosecond. Ticks that were missed are skipped; see [`interval_with`](Self::interval_with).
     fn interval(period: Duration) -> Self::With<Ticks<u64>> {
         Self::interval_with(period, MissedTicks::Skip)
     }

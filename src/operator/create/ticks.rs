@@ -15,7 +15,7 @@ use rxrust::{
 
 use crate::{
     error::{catch, complete, fail, unhandled},
-    time::{Cancel, Clock, Grid},
+    time::{Cancel, Clock, Grid, deadline},
 };
 
 /// What [`interval_with`](super::CreateOps::interval_with) does with ticks whose moment passed while it could not run
@@ -34,6 +34,7 @@ pub enum MissedTicks {
 /// See [`interval`](super::CreateOps::interval) and [`timer`](super::CreateOps::timer).
 #[derive(Debug, Clone)]
 pub struct Ticks<T> {
+    first: Duration,
     grid: Grid,
     missed: MissedTicks,
     item: fn(u64) -> Tick<T>,
@@ -44,13 +45,18 @@ type Tick<T> = (T, bool);
 
 impl Ticks<()> {
     pub(super) fn once(delay: Duration) -> Self {
-        Self { grid: Grid::new(delay), missed: MissedTicks::Skip, item: |_| ((), true) }
+        Self { first: delay, grid: Grid::new(delay), missed: MissedTicks::Skip, item: |_| ((), true) }
     }
 }
 
 impl Ticks<u64> {
     pub(super) fn every(period: Duration, missed: MissedTicks) -> Self {
-        Self { grid: Grid::new(period), missed, item: |n| (n, false) }
+        Self {
+            first: period.max(Duration::from_nanos(1)),
+            grid: Grid::new(period),
+            missed,
+            item: |n| (n, false),
+        }
     }
 }
 
@@ -73,7 +79,9 @@ where
     fn subscribe(mut self, context: C) -> Cancel {
         let (down, scheduler) = context.into_parts();
         let cancel = Cancel::default();
-        let due = self.grid.start(scheduler.now());
+        let now = scheduler.now();
+        self.grid.start(now);
+        let due = deadline(now, self.first);
         let task = TicksTask {
             down: Some(down),
             ticks: self,

@@ -93,9 +93,9 @@ pub trait ErrorOps: Observable + 'static {
     /// Subscribes again when the source fails, as `policy` says; the last error is passed on (ReactiveX `retry`).
     ///
     /// ```text
-    /// source: --1-#      --1-2-|
+    /// --1-#  --1-2-|         (the source, twice)
     ///   retry_with(fixed(3))
-    /// --1-------1-2-|
+    /// --1------1-2-|
     /// ```
     /// Items of a failed attempt have been sent already. At most one subscription to the source at a time; a loop, not
     /// a recursion; unsubscribing while it waits stops it. Without a delay it needs no runtime.

@@ -134,7 +134,7 @@ where
         let (down, scheduler) = context.into_parts();
         let gate = C::Scope::gate(Retrying {
             down: Down::new(down),
-            source: self.source,
+            source: Some(self.source),
             policy: self.policy,
             attempt: 0,
             subscribing: true,
@@ -278,7 +278,8 @@ impl<G: Subscription, Sch> Tick for RetryTick<G, Sch> {
 /// The state of a `retry_with`.
 pub struct Retrying<O, S, T, E> {
     down: Down<O>,
-    source: S,
+    /// Given away with the last attempt.
+    source: Option<S>,
     policy: Retry<E>,
     /// The number of the attempt that counts; 0 before the first.
     attempt: u64,
@@ -299,7 +300,11 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
         self.due = false;
         self.subscribing = true;
         self.attempt += 1;
-        Step::Act(Act::Subscribe(self.source.clone(), self.attempt))
+        let last = self.attempt > self.policy.retries;
+        match if last { self.source.take() } else { self.source.clone() } {
+            Some(source) => Step::Act(Act::Subscribe(source, self.attempt)),
+            None => Step::Continue,
+        }
     }
 }
 

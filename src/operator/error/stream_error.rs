@@ -33,6 +33,13 @@ impl ToStreamError for std::io::Error {
     }
 }
 
+#[cfg(all(any(test, feature = "testing"), not(target_arch = "wasm32")))]
+impl ToStreamError for crate::testing::MarbleError {
+    fn to_stream_error(self) -> StreamError {
+        StreamError::source(self)
+    }
+}
+
 impl ToStreamError for Box<dyn std::error::Error + Send + Sync> {
     fn to_stream_error(self) -> StreamError {
         StreamError::Source(self.into())

@@ -51,9 +51,9 @@ pub trait RateOps: Observable + 'static {
     /// `throttleFirst`), on the scheduler's time.
     ///
     /// ```text
-    /// -1-2---3-4-5---|
+    /// -1-2---3-4---5-|
     ///   throttle_first(4)
-    /// -1-----3-----5-|       (5: four after 3 or later)
+    /// -1-----3-----5-|
     /// ```
     /// No timer and no memory: one look at the clock per item.
     ///
@@ -216,7 +216,8 @@ pub trait RateOps: Observable + 'static {
     ///   sample(4)
     /// ----2-------3|
     /// ```
-    /// The periods lie on a grid that starts with the subscription. Memory: one item, one timer.
+    /// The periods lie on a grid that starts with the subscription (a period of zero is taken as one nanosecond, which
+    /// keeps the scheduler busy). Memory: one item, one timer.
     fn sample<I>(
         self,
         period: Duration,

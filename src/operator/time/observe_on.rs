@@ -20,7 +20,7 @@ use crate::{
     buffer::{Buffer, Overflow},
     error::{OverflowError, catch, complete, fail},
     gate::{Flow, SubOf},
-    time::Cancel,
+    time::{Cancel, Clock},
 };
 
 /// How many items the task delivers before it lets others run.
@@ -55,8 +55,8 @@ where
     C::Scope: Flow,
     C::Inner: Observer<I, E>,
     E: 'static,
-    Sch: Scheduler<HandOff<C::Inner, QueueOf<C, I, E>, I, E>>,
-    S: CoreObservable<C::With<HandIn<QueueOf<C, I, E>>>, Unsub = U>,
+    Sch: Clock + Scheduler<HandOff<C::Inner, QueueOf<C, I, E>, I, E>>,
+    S: CoreObservable<C::With<HandIn<QueueOf<C, I, E>, Sch>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = HandOffSubscription<QueueOf<C, I, E>>;
@@ -89,9 +89,16 @@ where
                 fail(down, panic);
             }
         }
-        let gone = |side: &HandIn<QueueOf<C, I, E>>| side.end(End::Gone);
-        let hand_in =
-            HandIn { queue: queue.clone(), buffer, cancel: cancel.clone(), room, full: false, gone };
+        let gone = |side: &HandIn<QueueOf<C, I, E>, Sch>| side.end(End::Gone);
+        let hand_in = HandIn {
+            queue: queue.clone(),
+            scheduler,
+            buffer,
+            cancel: cancel.clone(),
+            room,
+            full: false,
+            gone,
+        };
         let upstream = source.subscribe(C::With::from_parts(hand_in, context_scheduler));
         if !upstream.is_closed() {
             queue.rc_deref_mut().upstream = Some(upstream.into_boxed());
@@ -183,26 +190,10 @@ impl Room {
     }
 }
 
-/// Waits in the way that the calling thread allows; `false` where it must not wait.
-#[cfg(not(target_arch = "wasm32"))]
-fn may_wait(wait: impl FnOnce()) -> bool {
-    use rxrust::scheduler::tokio::{runtime::Handle, runtime::RuntimeFlavor, task::block_in_place};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Err(_) => wait(),
-        Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
-        Ok(_) => return false,
-    }
-    true
-}
-
-#[cfg(target_arch = "wasm32")]
-fn may_wait(_wait: impl FnOnce()) -> bool {
-    false
-}
-
 /// The producing side.
-pub struct HandIn<R> {
+pub struct HandIn<R, Sch> {
     queue: R,
+    scheduler: Sch,
     buffer: Buffer,
     cancel: Cancel,
     room: Option<Arc<Room>>,
@@ -212,7 +203,7 @@ pub struct HandIn<R> {
     gone: fn(&Self),
 }
 
-impl<R, O, I, E, Sub> HandIn<R>
+impl<R, Sch, O, I, E, Sub> HandIn<R, Sch>
 where
     R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
 {
@@ -229,8 +220,11 @@ where
     }
 
     #[cold]
-    fn wait_for_room(&self, room: &Room) -> bool {
-        may_wait(|| {
+    fn wait_for_room(&self, room: &Room) -> bool
+    where
+        Sch: Clock,
+    {
+        self.scheduler.wait(|| {
             room.wait_while(|| {
                 !self.cancel.cancelled() && self.queue.rc_deref_mut().items.len() >= self.buffer.capacity()
             });
@@ -238,9 +232,10 @@ where
     }
 }
 
-impl<R, O, I, E, Sub> Observer<I, E> for HandIn<R>
+impl<R, Sch, O, I, E, Sub> Observer<I, E> for HandIn<R, Sch>
 where
     R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
+    Sch: Clock,
 {
     #[inline(always)]
     fn next(&mut self, item: I) {
@@ -281,7 +276,7 @@ where
     }
 }
 
-impl<R> Drop for HandIn<R> {
+impl<R, Sch> Drop for HandIn<R, Sch> {
     fn drop(&mut self) {
         (self.gone)(self);
     }
