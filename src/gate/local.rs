@@ -1,5 +1,5 @@
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     collections::VecDeque,
     mem,
     rc::{Rc, Weak},
@@ -76,17 +76,10 @@ impl<M, In> LocalGate<M, In> {
         let Some(machine) = guard.as_mut() else { return };
         let running = Running(inner);
         let step = machine.on(input);
-        if matches!(step, Step::Done) || inner.attention.get() {
-            let acts = inner.after(machine, step);
-            mem::forget(running);
-            let ended = if inner.closed.get() { guard.take() } else { None };
-            drop(guard);
-            if inner.closed.get() {
-                return inner.release(ended);
-            }
-            return acts.into_iter().for_each(perform);
-        }
         mem::forget(running);
+        if matches!(step, Step::Done) || inner.attention.get() {
+            return inner.look_again(guard, step, perform);
+        }
         drop(guard);
         if let Step::Act(act) = step {
             perform(act);
@@ -103,14 +96,20 @@ impl<M, In> Inner<M, In> {
         }
     }
 
-    /// Runs the machine on what arrived during a step.
+    /// Runs the machine on what arrived during a step; releases it, if the gate has closed. Out of line, so that the
+    /// usual step needs few registers.
     #[cold]
-    fn after<Act>(&self, machine: &mut M, step: Step<Act>) -> VecDeque<Act>
-    where
+    #[inline(never)]
+    fn look_again<Act>(
+        &self,
+        mut guard: RefMut<'_, Option<M>>,
+        mut step: Step<Act>,
+        perform: impl FnMut(Act),
+    ) where
         M: Machine<In, Act>,
     {
+        let Some(machine) = guard.as_mut() else { return };
         let mut acts = VecDeque::new();
-        let mut step = step;
         loop {
             match step {
                 Step::Continue => {}
@@ -118,14 +117,18 @@ impl<M, In> Inner<M, In> {
                 Step::Act(act) => acts.push_back(act),
             }
             if self.closed.get() {
-                return acts;
+                let ended = guard.take();
+                drop(guard);
+                return self.release(ended);
             }
-            let Some(next) = self.inbox.borrow_mut().pop_front() else {
-                self.attention.set(false);
-                return acts;
-            };
+            let Some(next) = self.inbox.borrow_mut().pop_front() else { break };
+            let running = Running(self);
             step = machine.on(next);
+            mem::forget(running);
         }
+        self.attention.set(false);
+        drop(guard);
+        acts.into_iter().for_each(perform);
     }
 
     #[cold]
