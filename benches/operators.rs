@@ -16,12 +16,31 @@ use std::{
     time::{Duration, Instant},
 };
 
+use validator::Validate;
+
 /// Events per round, in chunks that fit no first-level cache.
 const N: usize = 1_000_000;
 const ROUNDS: usize = 9;
 
 /// A piece of work; it gives a checksum, equal for all that do the same work.
 type Work = Box<dyn FnMut() -> u64>;
+/// Something with a rule.
+#[derive(Clone, Copy, validator::Validate)]
+struct Positive {
+    #[validate(range(min = 1))]
+    value: u64,
+}
+
+/// A line of JSON that does not change, so that reading it is what is measured.
+fn json(v: u64) -> &'static str {
+    black_box(if v == 0 { "{" } else { r#"{"sensor":"a","value":20}"# })
+}
+
+#[derive(serde::Deserialize)]
+struct Reading {
+    value: u64,
+}
+
 /// The same chain in `Local` and in `Shared`.
 type Pair = [Option<Work>; 2];
 
@@ -111,6 +130,8 @@ macro_rules! work {
     // By two subjects in turn.
     (hot $ctx:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
+            #[allow(unused)]
+            type Ctx<T> = $ctx<T>;
             let total = Sum::default();
             let sum = total.clone();
             let ($s, $t) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
@@ -251,6 +272,27 @@ mod ours {
         cold throttle_first_by(|s| s.throttle_first_by(1 << 20, |v| *v), |v| v);
         timed throttle_latest(|s| s.throttle_latest(Duration::from_secs(3600)), |v| v);
         timed delay(|s| s.delay(Duration::from_millis(1)), |v| v);
+        cold catch_error(|s| s.stream_error().catch_error(|_| Ctx::empty::<u64>()), |v| v);
+        cold on_error_route(|s| s.stream_error().on_error_route(observer(|_| {})), |v| v);
+        cold on_error_return(|s| s.stream_error().on_error_return(|_| 0), |v| v);
+        cold retry_with(|s| s.retry_with(Retry::times(1)), |v| v);
+        cold finalize(|s| s.finalize(|| {}), |v| v);
+        cold validate(|s| s.map(|value| super::Positive { value }).validate()
+            .route_failures(observer(|_: Rejected<super::Positive>| {})), |v| v.value);
+        cold decode_json(|s| s.map(super::json).decode_json::<super::Reading, _>()
+            .dead_letter(MemoryQueue::new(1)), |v| v.value);
+        cold create(|s| {
+            let mut numbers = Some(s);
+            Ctx::create(move |mut emitter: Emitter<_, u64, Infallible>| {
+                if let Some(numbers) = numbers.take() {
+                    numbers.subscribe(move |v| {
+                        let _ = emitter.next(v);
+                    });
+                }
+            })
+        }, |v| v);
+        hot sample_with(|s, t| s.sample_with(t), |v| v);
+        hot merge_all(|s, t| Ctx::merge_all([s, t]), |v| v);
         cold try_map(|s| s.try_map(|v| v.checked_sub(1 << 10).ok_or_else(|| Reason::other("small")))
             .route_failures(observer(|_: Rejected<u64>| {})), |v| v);
     }
@@ -397,6 +439,32 @@ fn rows() -> Vec<Row> {
             none(),
         ),
         row(
+            "validate + route_failures",
+            hand!(|sum| for v in d.iter().map(|v| black_box(*v)) {
+                if (Positive { value: v }).validate().is_ok() {
+                    sum.add(v);
+                }
+            }),
+            ours::validate(d),
+            none(),
+        ),
+        row(
+            "decode_json + dead_letter",
+            hand!(|sum| for v in d {
+                if let Ok(reading) = serde_json::from_str::<Reading>(json(*v)) {
+                    sum.add(reading.value);
+                }
+            }),
+            ours::decode_json(d),
+            none(),
+        ),
+        row("catch_error", opaque(d), ours::catch_error(d), none()),
+        row("on_error_route", opaque(d), ours::on_error_route(d), none()),
+        row("on_error_return", opaque(d), ours::on_error_return(d), none()),
+        row("retry_with", opaque(d), ours::retry_with(d), none()),
+        row("finalize", opaque(d), ours::finalize(d), none()),
+        row("create", boxed(d), ours::create(d), none()),
+        row(
             "throttle_first_by, of an iterator",
             hand!(|sum| {
                 let mut open = None;
@@ -457,9 +525,9 @@ fn rows() -> Vec<Row> {
         row(
             "combine_latest of subjects",
             hand!(|sum| {
-                let (mut a, mut b) = (None, None);
+                let mut b = None;
                 for p in d.chunks_exact(2) {
-                    a = black_box(Some(p[0]));
+                    let a = black_box(Some(p[0]));
                     if let (Some(a), Some(b)) = (a, b) {
                         sum.add(a ^ b);
                     }
@@ -486,6 +554,21 @@ fn rows() -> Vec<Row> {
             ours::with_latest_from(d),
             theirs::with_latest_from(d),
         ),
+        row("merge_all of subjects", boxed(d), ours::merge_all(d), none()),
+        row(
+            "sample_with of subjects",
+            hand!(|sum| {
+                let mut latest;
+                for p in d.chunks_exact(2) {
+                    latest = black_box(Some(p[0]));
+                    if let Some(v) = latest {
+                        sum.add(v);
+                    }
+                }
+            }),
+            ours::sample_with(d),
+            none(),
+        ),
         row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
         few("throttle_first, 1 h", clocked(f), ours::throttle_first(f), theirs::throttle_first(f)),
         few("throttle_latest, 1 h", first_and_last(f), ours::throttle_latest(f), none()),
@@ -494,6 +577,13 @@ fn rows() -> Vec<Row> {
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
         few("merge, two threads", two_threads_by_hand(f), ours::merge_threads(f), theirs::merge_threads(f)),
     ]
+}
+
+/// One event after the other.
+fn opaque(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| for v in d {
+        sum.add(black_box(*v));
+    })
 }
 
 fn two_each(d: &'static [u64]) -> impl FnMut() -> u64 {

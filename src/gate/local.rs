@@ -100,12 +100,8 @@ impl<M, In> Inner<M, In> {
     /// usual step needs few registers.
     #[cold]
     #[inline(never)]
-    fn look_again<Act>(
-        &self,
-        mut guard: RefMut<'_, Option<M>>,
-        mut step: Step<Act>,
-        perform: impl FnMut(Act),
-    ) where
+    fn look_again<Act>(&self, mut guard: RefMut<'_, Option<M>>, mut step: Step<Act>, perform: impl FnMut(Act))
+    where
         M: Machine<In, Act>,
     {
         let Some(machine) = guard.as_mut() else { return };
