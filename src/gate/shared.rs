@@ -115,7 +115,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
         inner.release_upstream();
         // If the machine is out, its runner sees `closed` when it is done; a note makes sure that it looks again.
         if let Some(boxed) = inner.leave_note(None) {
-            inner.release(boxed);
+            inner.give_up(boxed);
         }
     }
 
@@ -144,10 +144,15 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
         if !inner.panicked.load(Ordering::Relaxed) || std::thread::panicking() {
             return;
         }
-        if !inner.panicked.swap(false, Ordering::AcqRel) {
-            return;
-        }
-        let Some(mut boxed) = inner.slot.take() else { return };
+        // Another thread may have it in its hands, to see that the gate has closed and to put it back.
+        let mut boxed = loop {
+            match inner.slot.take() {
+                Some(boxed) if matches!(*boxed, Slot::Machine(_)) => break boxed,
+                _ if inner.panicked.load(Ordering::Acquire) => std::thread::yield_now(),
+                _ => return,
+            }
+        };
+        inner.panicked.store(false, Ordering::Release);
         if let Slot::Machine(machine) = &mut *boxed {
             let failure = panic_of_machine();
             if let Err(panic) = catch("error", || (inner.fail)(machine, failure)) {
@@ -236,11 +241,11 @@ impl<M, In> SharedGate<M, In> {
         M: Machine<In, Act>,
     {
         let inner = &*self.0;
-        if inner.closed.load(Ordering::Relaxed) {
-            return;
-        }
         match inner.slot.take() {
             Some(boxed) if matches!(*boxed, Slot::Machine(_)) => {
+                if inner.closed.load(Ordering::Acquire) {
+                    return inner.give_up(boxed);
+                }
                 let mut running = Running::new(inner, boxed);
                 // What this thread left in the inbox earlier goes first.
                 if inner.waiting.load(Ordering::Acquire) {
@@ -267,12 +272,22 @@ impl<M, In> Inner<M, In> {
     #[inline]
     fn put_back(&self, boxed: Box<Slot<M>>) -> Option<Box<Slot<M>>> {
         if self.closed.load(Ordering::Acquire) {
-            self.release(boxed);
+            self.give_up(boxed);
             return None;
         }
         match self.slot.swap(Some(boxed)) {
             None => None,
             Some(note) => self.after_note(note),
+        }
+    }
+
+    /// What becomes of the machine of a closed gate: if it has panicked it waits for whoever caught that.
+    #[cold]
+    fn give_up(&self, boxed: Box<Slot<M>>) {
+        if self.panicked.load(Ordering::Acquire) {
+            self.slot.store(Some(boxed));
+        } else {
+            self.release(boxed);
         }
     }
 

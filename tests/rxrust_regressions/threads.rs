@@ -323,3 +323,27 @@ fn observe_on_with_block_holds_the_producer_up_and_lets_it_go() {
         on_a_runtime(move || Shared::from_iter(0..).observe_on_with(SharedScheduler, blocking()).take(3));
     assert!(seen.into_iter().eq((0..3).map(Signal::Next).chain([Signal::Complete])));
 }
+
+/// The panic is in one thread's delivery while the other is at the same merge.
+#[test]
+fn a_panic_below_a_merge_of_two_threads_is_an_error_once() {
+    watchdog(|| {
+        for _ in 0..300 {
+            let sources = [Shared::subject::<usize, Infallible>(), Shared::subject::<usize, Infallible>()];
+            let (errors, log) = (Arc::new(Mutex::new(Vec::new())), Log::default());
+            let seen = errors.clone();
+            let merged = sources[0].clone().merge(sources[1].clone()).scan(0_usize, |count, _| count + 1);
+            merged
+                .map(|count| assert!(count != 100, "the hundredth"))
+                .stream_error()
+                .on_error_route(observer(move |error: StreamError| lock(&seen).push(error.to_string())))
+                .subscribe_with(log.sink(|()| {}));
+            two_threads(|n| {
+                let mut source = sources[n].clone();
+                (0..200).for_each(|v| source.next(v));
+            });
+            assert_eq!(*lock(&errors), ["panic in `map`: the hundredth"]);
+            assert_eq!((log.items().len(), log.ends()), (99, 1));
+        }
+    });
+}
