@@ -74,6 +74,8 @@ impl rxrust::subscription::Subscription for Cancel {
 #[derive(Debug)]
 pub struct Timer(Arc<TimerState>);
 
+/// `arm` writes the deadline and then looks until when the task sleeps; the task writes that and then looks at the
+/// deadline. One of them must see the other's, so both are sequentially consistent.
 #[derive(Debug)]
 struct TimerState {
     deadline: AtomicU64,
@@ -96,8 +98,8 @@ impl Timer {
     #[inline]
     pub fn arm(&self, at: Duration) {
         let at = nanos(at);
-        self.0.deadline.store(at, Ordering::Release);
-        if at < self.0.sleeping_until.load(Ordering::Acquire) {
+        self.0.deadline.store(at, Ordering::SeqCst);
+        if at < self.0.sleeping_until.load(Ordering::SeqCst) {
             self.0.cancel.wake();
         }
     }
@@ -105,7 +107,7 @@ impl Timer {
     /// Takes the deadline away.
     #[inline]
     pub fn disarm(&self) {
-        self.0.deadline.store(NONE, Ordering::Release);
+        self.0.deadline.store(NONE, Ordering::SeqCst);
     }
 
     /// What starts the task that waits for this timer.
@@ -167,19 +169,19 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
                 this.sleep = None;
                 return Poll::Ready(());
             }
-            let at = this.timer.deadline.load(Ordering::Acquire);
+            let at = this.timer.deadline.load(Ordering::SeqCst);
             if at == NONE {
                 this.sleep = None;
-                this.timer.sleeping_until.store(NONE, Ordering::Release);
+                this.timer.sleeping_until.store(NONE, Ordering::SeqCst);
                 // Armed meanwhile? Then `arm` may not have seen that we sleep.
-                if this.timer.deadline.load(Ordering::Acquire) == NONE {
+                if this.timer.deadline.load(Ordering::SeqCst) == NONE {
                     return Poll::Pending;
                 }
                 continue;
             }
             let now = nanos(this.scheduler.now());
             if now >= at {
-                let due = this.timer.deadline.compare_exchange(at, NONE, Ordering::AcqRel, Ordering::Acquire);
+                let due = this.timer.deadline.compare_exchange(at, NONE, Ordering::SeqCst, Ordering::SeqCst);
                 this.sleep = None;
                 match if due.is_ok() { catch("downstream", || target.tick()) } else { Ok(true) } {
                     Ok(true) => continue,
@@ -188,13 +190,13 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
                 }
                 return Poll::Ready(());
             }
-            if this.timer.sleeping_until.swap(at, Ordering::AcqRel) != at || this.sleep.is_none() {
+            if this.timer.sleeping_until.swap(at, Ordering::SeqCst) != at || this.sleep.is_none() {
                 this.sleep = Some(Box::pin(this.scheduler.sleep(Duration::from_nanos(at - now))));
             }
             match this.sleep.as_mut().map(|sleep| sleep.as_mut().poll(context)) {
                 Some(Poll::Pending) => {
                     // Armed for an earlier moment between the two looks?
-                    if this.timer.deadline.load(Ordering::Acquire) >= at {
+                    if this.timer.deadline.load(Ordering::SeqCst) >= at {
                         return Poll::Pending;
                     }
                 }
