@@ -162,13 +162,13 @@ pub(crate) fn settled<M, In>(gate: &impl Gate<M, In>, send: impl FnOnce()) {
 
 /// For gates whose machine never acts.
 #[inline]
-pub(crate) fn never(act: Infallible) {
+pub fn never(act: Infallible) {
     match act {}
 }
 
 /// Subscribes nothing, keeps `upstream` to end it with the gate; what has already ended is not kept.
 #[inline]
-pub(crate) fn attach<M, In, G, U>(gate: &G, upstream: U)
+pub fn attach<M, In, G, U>(gate: &G, upstream: U)
 where
     G: Gate<M, In>,
     U: Subscription + IntoBoxedSubscription<G::Sub>,
@@ -295,13 +295,14 @@ where
 pub struct Down<O>(Option<O>);
 
 impl<O> Down<O> {
-    pub(crate) fn new(observer: O) -> Self {
+    /// It has not ended.
+    pub fn new(observer: O) -> Self {
         Self(Some(observer))
     }
 
     /// Sends an item; [`Step::Done`] when nobody listens any more.
     #[inline]
-    pub(crate) fn next<T, E, A>(&mut self, item: T) -> Step<A>
+    pub fn next<T, E, A>(&mut self, item: T) -> Step<A>
     where
         O: Observer<T, E>,
     {
@@ -310,7 +311,8 @@ impl<O> Down<O> {
         if observer.is_closed() { Step::Done } else { Step::Continue }
     }
 
-    pub(crate) fn complete<T, E, A>(&mut self) -> Step<A>
+    /// Completes it, unless it has ended.
+    pub fn complete<T, E, A>(&mut self) -> Step<A>
     where
         O: Observer<T, E>,
     {
@@ -320,7 +322,8 @@ impl<O> Down<O> {
         Step::Done
     }
 
-    pub(crate) fn error<T, E, A>(&mut self, error: E) -> Step<A>
+    /// Passes an error on, unless it has ended.
+    pub fn error<T, E, A>(&mut self, error: E) -> Step<A>
     where
         O: Observer<T, E>,
     {
@@ -330,8 +333,8 @@ impl<O> Down<O> {
         Step::Done
     }
 
-    /// Ends with a failure of the operator itself.
-    pub(crate) fn fail<T, E: 'static, A>(&mut self, failure: impl Into<StreamError>) -> Step<A>
+    /// Ends with a failure of the operator itself: as an error where `E` is [`StreamError`], else see there.
+    pub fn fail<T, E: 'static, A>(&mut self, failure: impl Into<StreamError>) -> Step<A>
     where
         O: Observer<T, E>,
     {

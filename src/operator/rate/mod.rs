@@ -260,12 +260,26 @@ pub trait RateOps: Observable + 'static {
     fn sample_with<N, T, U>(
         self,
         notifier: N,
-    ) -> Self::With<SampleWith<Self::Inner, N::Inner, T, U, Self::Err>>
+    ) -> Self::With<SampleWith<Self::Inner, N::Inner, T, U, Ignore, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = T>,
         N: Events<U, Self::Err>,
     {
-        self.transform(|source| SampleWith::new(source, notifier.into_inner()))
+        self.transform(|source| SampleWith::new(source, notifier.into_inner(), Ignore))
+    }
+
+    /// [`sample_with`](Self::sample_with), with the dropped items handed to `on_dropped`.
+    fn sample_with_on_dropped<N, D, T, U>(
+        self,
+        notifier: N,
+        on_dropped: D,
+    ) -> Self::With<SampleWith<Self::Inner, N::Inner, T, U, HandTo<D>, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        N: Events<U, Self::Err>,
+        D: FnMut(T),
+    {
+        self.transform(|source| SampleWith::new(source, notifier.into_inner(), HandTo(on_dropped)))
     }
 }
 

@@ -66,25 +66,49 @@ impl<I, D: OnDropped<I>> TimedKernel<I, I> for Sample<I, D> {
 
 two_sources! {
     /// See [`sample_with`](super::RateOps::sample_with).
-    SampleWith<T, U> {}
+    SampleWith<T, U, D> { on_dropped: D }
     left T, right U, item T,
-    machine Sampling<C::Inner, T, U, E> = |down| Sampling { down: Down::new(down), latest: None, types: PhantomData },
+    machine Sampling<C::Inner, T, U, D, E> = |down| Sampling {
+        down: Down::new(down),
+        latest: None,
+        on_dropped,
+        types: PhantomData,
+    },
     order right then left
 }
 
 /// The state of a `sample_with`.
-pub struct Sampling<O, T, U, E> {
+pub struct Sampling<O, T, U, D, E> {
     down: Down<O>,
     latest: Option<T>,
+    on_dropped: D,
     types: PhantomData<fn() -> (U, E)>,
 }
 
-impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for Sampling<O, T, U, E> {
+impl<O, T, U, D, E> Sampling<O, T, U, D, E>
+where
+    D: OnDropped<T>,
+{
+    fn abandon(&mut self) {
+        if let Some(last) = self.latest.take() {
+            self.on_dropped.dropped(last);
+        }
+    }
+}
+
+impl<O, T, U, D, E> Machine<Either<T, U, E>> for Sampling<O, T, U, D, E>
+where
+    O: Observer<T, E>,
+    D: OnDropped<T>,
+    E: 'static,
+{
     #[inline(always)]
     fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => {
-                self.latest = Some(item);
+                if let Some(earlier) = self.latest.replace(item) {
+                    self.on_dropped.dropped(earlier);
+                }
                 Step::Continue
             }
             Either::Right(Signal::Next(_)) => match self.latest.take() {
@@ -92,8 +116,12 @@ impl<O: Observer<T, E>, T, U, E: 'static> Machine<Either<T, U, E>> for Sampling<
                 None => Step::Continue,
             },
             Either::Right(Signal::Complete) => Step::Continue,
-            Either::Left(Signal::Complete) => self.down.complete(),
+            Either::Left(Signal::Complete) => {
+                self.abandon();
+                self.down.complete()
+            }
             Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.abandon();
                 self.down.error(error)
             }
         }

@@ -19,6 +19,7 @@ use rxrust::observable::Observable;
 use super::{
     Events,
     apply::{Apply, Kernel},
+    timed::{TimedApply, TimedKernel},
 };
 
 use crate::buffer::Buffer;
@@ -32,6 +33,41 @@ pub trait TransformOps: Observable + 'static {
         K: Kernel<I, T>,
     {
         self.transform(|source| Apply::new(source, kernel))
+    }
+
+    /// An operator of your own with one input and a timer: see [`TimedKernel`].
+    ///
+    /// ```
+    /// use rxevents::{operator::{apply::Emit, timed::{Time, TimedKernel}}, prelude::*, time::Clock};
+    ///
+    /// /// Completes when it hears nothing within the hour.
+    /// struct UntilSilent;
+    /// impl TimedKernel<u32, u32> for UntilSilent {
+    ///     const NAME: &'static str = "until_silent";
+    ///     fn next<S: Clock>(&mut self, item: u32, time: &Time<S>) -> Emit<u32> {
+    ///         time.arm(time.now() + std::time::Duration::from_secs(3600));
+    ///         Emit::Item(item)
+    ///     }
+    ///     fn tick<S: Clock>(&mut self, _time: &Time<S>) -> Emit<u32> {
+    ///         Emit::End
+    ///     }
+    ///     fn complete<S: Clock>(&mut self, _time: &Time<S>) -> Emit<u32> {
+    ///         Emit::End
+    ///     }
+    ///     fn is_idle(&self) -> bool {
+    ///         true
+    ///     }
+    /// }
+    /// # fn chain(numbers: LocalSubject<u32, StreamError>) -> LocalEvents<u32, StreamError> {
+    /// numbers.apply_timed(UntilSilent).boxed()
+    /// # }
+    /// ```
+    fn apply_timed<K, I, T>(self, kernel: K) -> Self::With<TimedApply<Self::Inner, K, I, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        K: TimedKernel<I, T>,
+    {
+        self.transform(|source| TimedApply::new(source, kernel))
     }
 
     /// Each item through `f` (ReactiveX `map`).
