@@ -68,3 +68,34 @@ fn throttle_first_by_goes_by_the_items_time() {
     times.throttle_first_by(60_i64, |t| *t).subscribe_with(log.sink(|_| {}));
     assert_eq!(log.text(), format!("0 60 121 {} |", i64::MAX));
 }
+
+/// The law of the house: what comes in goes out or is handed on, whether the source completes or fails.
+#[test]
+fn what_is_not_sent_is_handed_on() {
+    for text in ["ab-c--d-ef|", "ab-c--d-ef#", "(abcdef)|", "abcdef#", "a|", "|"] {
+        let s = Scheduler::new();
+        let mut all: Vec<char> = text.chars().filter(char::is_ascii_alphabetic).collect();
+        let dropped =
+            [const { Vec::new() }; 6].map(|none: Vec<char>| std::sync::Arc::new(std::sync::Mutex::new(none)));
+        let note = |n: usize| {
+            let dropped = dropped[n].clone();
+            move |item: char| dropped.lock().unwrap().push(item)
+        };
+        let seen = [
+            record(s.cold(text).throttle_first_on_dropped(ms(2), note(0))),
+            record(s.cold(text).throttle_first_by_on_dropped(2_u64, |c| *c as u64, note(1))),
+            record(s.cold(text).throttle_latest_on_dropped(ms(2), note(2))),
+            record(s.cold(text).debounce_on_dropped(ms(2), note(3))),
+            record(s.cold(text).sample_on_dropped(ms(3), note(4))),
+            record(s.cold(text).sample_with_on_dropped(s.cold("--x--x--x"), note(5))),
+        ];
+        s.advance_by(ms(100));
+        all.sort_unstable();
+        for (n, seen) in seen.iter().enumerate() {
+            let mut accounted = seen.items();
+            accounted.extend(dropped[n].lock().unwrap().iter());
+            accounted.sort_unstable();
+            assert_eq!(accounted, all, "{n}: {text}");
+        }
+    }
+}

@@ -269,6 +269,21 @@ pub trait RateOps: Observable + 'static {
     }
 
     /// [`sample_with`](Self::sample_with), with the dropped items handed to `on_dropped`.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, convert::Infallible, rc::Rc};
+    /// let (mut source, mut tick) = (Local::subject::<_, Infallible>(), Local::subject::<_, Infallible>());
+    /// let dropped = Rc::new(RefCell::new(vec![]));
+    /// let log = dropped.clone();
+    /// source.clone().sample_with_on_dropped(tick.clone(), move |v| log.borrow_mut().push(v)).subscribe(|_| {});
+    /// source.next(1);
+    /// source.next(2);
+    /// tick.next(());
+    /// source.next(3);
+    /// source.complete();
+    /// assert_eq!(*dropped.borrow(), [1, 3]);
+    /// ```
     fn sample_with_on_dropped<N, D, T, U>(
         self,
         notifier: N,
