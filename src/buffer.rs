@@ -85,30 +85,31 @@ impl Buffer {
         self.overflow
     }
 
-    /// Queues `item`, or does what the policy says when the buffer is full.
+    /// Queues `item`, or does what the policy says when the buffer is full. Gives back what was not kept, for the
+    /// caller to drop with nothing held.
     #[inline]
     pub(crate) fn push<T>(
         &self,
         queue: &mut VecDeque<T>,
         item: T,
         operator: &'static str,
-    ) -> Result<(), OverflowError> {
+    ) -> Result<Option<T>, (OverflowError, T)> {
         if queue.len() < self.capacity.get() {
             queue.push_back(item);
-            return Ok(());
+            return Ok(None);
         }
         match self.overflow {
             Overflow::DropOldest => {
-                queue.pop_front();
+                let oldest = queue.pop_front();
                 queue.push_back(item);
                 self.drops.add(1);
-                Ok(())
+                Ok(oldest)
             }
             Overflow::DropNewest => {
                 self.drops.add(1);
-                Ok(())
+                Ok(Some(item))
             }
-            Overflow::Error | Overflow::Block => Err(self.full(operator)),
+            Overflow::Error | Overflow::Block => Err((self.full(operator), item)),
         }
     }
 

@@ -27,6 +27,9 @@ pub enum StreamError {
     /// A bounded buffer with [`Overflow::Error`](crate::buffer::Overflow::Error) was full.
     #[error(transparent)]
     Overflow(#[from] OverflowError),
+    /// The scheduler has dropped an operator's task while items waited (its runtime has ended).
+    #[error("`{0}`: the scheduler has ended while items waited")]
+    SchedulerGone(&'static str),
     /// A dead-letter queue refused a letter; the letter is in the error.
     #[error(transparent)]
     DeadLetter(Arc<DeadLetterError>),
@@ -156,6 +159,13 @@ pub(crate) fn complete<T, E, O: Observer<T, E>>(down: O) {
 /// Passes an error to `down`; a panic in that is nobody's but the hook's.
 pub(crate) fn error<T, E, O: Observer<T, E>>(down: O, error: E) {
     if let Err(panic) = catch("error", || down.error(error)) {
+        unhandled(&panic.into());
+    }
+}
+
+/// Drops users' closures or items, whose own drop may panic.
+pub(crate) fn drop_caught<O>(gone: O) {
+    if let Err(panic) = catch("drop", || drop(gone)) {
         unhandled(&panic.into());
     }
 }

@@ -123,7 +123,7 @@ impl Output {
         self.torn = true;
         self.file.write_all(&record)?;
         self.torn = false;
-        if sync == SyncPolicy::EveryRecord { self.file.sync_data() } else { Ok(()) }
+        if sync == SyncPolicy::EveryRecord { synced(&self.file) } else { Ok(()) }
     }
 }
 
@@ -135,6 +135,14 @@ fn ends_torn(file: &mut File) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last != [b'\n'])
+}
+
+/// As durable as it can be: a pipe or a device cannot be synced, which is no fault of the letters.
+fn synced(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        done => done,
+    }
 }
 
 /// Makes a new file's entry in its folder durable.
@@ -165,9 +173,7 @@ impl DeadLetterQueue for JsonlQueue {
     fn flush(&mut self) -> Result<(), QueueError> {
         match self.sync {
             SyncPolicy::Never => Ok(()),
-            SyncPolicy::OnFlush | SyncPolicy::EveryRecord => {
-                self.with_output(|output| output.file.sync_data())
-            }
+            SyncPolicy::OnFlush | SyncPolicy::EveryRecord => self.with_output(|output| synced(&output.file)),
         }
     }
 }

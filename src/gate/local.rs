@@ -8,7 +8,7 @@ use std::{
 use rxrust::subscription::{BoxedSubscription, Subscription};
 
 use super::{Gate, Machine, Step, panic_of_machine};
-use crate::error::{StreamError, catch, unhandled};
+use crate::error::{StreamError, catch, drop_caught, unhandled};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
 pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
@@ -132,7 +132,7 @@ impl<M, In> Inner<M, In> {
         let upstream = mem::take(&mut *self.upstream.borrow_mut());
         let inbox = mem::take(&mut *self.inbox.borrow_mut());
         upstream.into_iter().for_each(Subscription::unsubscribe);
-        drop((machine, inbox));
+        drop_caught((machine, inbox));
     }
 }
 
@@ -198,12 +198,14 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
     }
 }
 
-impl<M, In> Subscription for LocalGate<M, In> {
+impl<M, In> Subscription for WeakLocalGate<M, In> {
     fn unsubscribe(self) {
-        self.close();
+        if let Some(gate) = LocalGate::upgrade(&self) {
+            gate.close();
+        }
     }
 
     fn is_closed(&self) -> bool {
-        self.closed()
+        LocalGate::upgrade(self).is_none_or(|gate| gate.closed())
     }
 }

@@ -14,6 +14,7 @@ mod local;
 mod shared;
 
 pub use local::{LocalGate, WeakLocalGate};
+pub(crate) use shared::{LOOK_AGAIN, Waiting};
 pub use shared::{SharedGate, WeakSharedGate};
 
 use std::{convert::Infallible, marker::PhantomData};
@@ -53,12 +54,14 @@ pub trait Machine<In, Act = Infallible> {
 
 /// A shared handle to a [`Machine`]: close it, hang the upstream subscriptions on it; [`Flow::send`] gives it inputs.
 ///
-/// As a [`Subscription`] it is the operator's: unsubscribing closes the gate at once.
-pub trait Gate<M, In>: Clone + Subscription {
+/// Whoever may still send holds one: sources, through their observers, and timers. The operator's subscription is the
+/// [`Weak`](Self::Weak) handle: gates above and below each other would keep each other alive otherwise.
+pub trait Gate<M, In>: Clone {
     /// The subscriptions of this scope, boxed.
     type Sub: Subscription;
-    /// A handle that does not keep the machine alive.
-    type Weak: Clone;
+    /// A handle that does not keep the machine alive. As a [`Subscription`] it is the operator's: unsubscribing closes
+    /// the gate at once.
+    type Weak: Clone + Subscription;
 
     /// Whether the output has ended or was unsubscribed.
     fn closed(&self) -> bool;
@@ -136,6 +139,8 @@ impl Flow for SharedScope {
 
 /// The gate of context `C` around machine `M` with inputs `In`.
 pub type GateOf<C, M, In> = <<C as Context>::Scope as Flow>::Gate<M, In>;
+/// The subscription of an operator with such a gate.
+pub type GateSubOf<C, M, In> = <GateOf<C, M, In> as Gate<M, In>>::Weak;
 /// The boxed subscription of context `C`.
 pub type SubOf<C> = <<C as Context>::Scope as Scope>::BoxedSubscription;
 

@@ -12,24 +12,24 @@ use crossbeam_utils::atomic::AtomicCell;
 use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
 use super::{Gate, Machine, Step, panic_of_machine, thread_token};
-use crate::error::{StreamError, catch, unhandled};
+use crate::error::{StreamError, catch, drop_caught, unhandled};
 
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
 /// machine's own downstream feeds back is never held up by it.
 const INBOX: usize = 1024;
 /// How often a waiting sender looks whether the machine has got another runner.
-const LOOK_AGAIN: Duration = Duration::from_millis(10);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Who waits for whom: `(waiting thread, thread that runs the machine)`. Only senders to a full inbox are in it.
 static WAITING: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
 /// An entry of [`WAITING`].
-struct Waiting(usize);
+pub(crate) struct Waiting(usize);
 
 impl Waiting {
     /// `None` where the other thread waits for this one, perhaps through others: to wait would be for ever, so the
     /// inbox grows instead.
-    fn for_thread(runner: usize) -> Option<Self> {
+    pub(crate) fn for_thread(runner: usize) -> Option<Self> {
         let me = thread_token();
         let mut waiting = lock(&WAITING);
         let mut at = runner;
@@ -70,7 +70,8 @@ struct Inner<M, In> {
     inbox: Mutex<VecDeque<In>>,
     room: Condvar,
     upstream: Mutex<Vec<BoxedSubscriptionSend>>,
-    panicked: AtomicBool,
+    /// The thread under which the machine has panicked: it settles that.
+    panicked: AtomicUsize,
     fail: fn(&mut M, StreamError),
 }
 
@@ -141,18 +142,18 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
     fn settle(&self) {
         let inner = &*self.0;
         // Not while the panic is still on its way: whoever catches it settles.
-        if !inner.panicked.load(Ordering::Relaxed) || std::thread::panicking() {
+        if inner.panicked.load(Ordering::Relaxed) != thread_token() || std::thread::panicking() {
             return;
         }
         // Another thread may have it in its hands, to see that the gate has closed and to put it back.
         let mut boxed = loop {
             match inner.slot.take() {
                 Some(boxed) if matches!(*boxed, Slot::Machine(_)) => break boxed,
-                _ if inner.panicked.load(Ordering::Acquire) => std::thread::yield_now(),
+                _ if inner.panicked.load(Ordering::Acquire) != 0 => std::thread::yield_now(),
                 _ => return,
             }
         };
-        inner.panicked.store(false, Ordering::Release);
+        inner.panicked.store(0, Ordering::Release);
         if let Slot::Machine(machine) = &mut *boxed {
             let failure = panic_of_machine();
             if let Err(panic) = catch("error", || (inner.fail)(machine, failure)) {
@@ -213,7 +214,7 @@ impl<M, In> Drop for Running<'_, M, In> {
     #[inline]
     fn drop(&mut self) {
         if let Some(boxed) = self.boxed.take() {
-            self.inner.panicked.store(true, Ordering::Release);
+            self.inner.panicked.store(thread_token(), Ordering::Release);
             self.inner.closed.store(true, Ordering::Release);
             self.inner.slot.store(Some(boxed));
         }
@@ -230,7 +231,7 @@ impl<M, In> SharedGate<M, In> {
             inbox: Mutex::default(),
             room: Condvar::new(),
             upstream: Mutex::default(),
-            panicked: AtomicBool::new(false),
+            panicked: AtomicUsize::new(0),
             fail,
         }))
     }
@@ -284,7 +285,7 @@ impl<M, In> Inner<M, In> {
     /// What becomes of the machine of a closed gate: if it has panicked it waits for whoever caught that.
     #[cold]
     fn give_up(&self, boxed: Box<Slot<M>>) {
-        if self.panicked.load(Ordering::Acquire) {
+        if self.panicked.load(Ordering::Acquire) != 0 {
             self.slot.store(Some(boxed));
         } else {
             self.release(boxed);
@@ -312,6 +313,10 @@ impl<M, In> Inner<M, In> {
         M: Machine<In, Act>,
     {
         if self.closed.load(Ordering::Acquire) {
+            // The note that was found goes back: who runs the machine may not know yet that the gate has closed.
+            if let Some(boxed) = self.leave_note(found) {
+                self.give_up(boxed);
+            }
             return;
         }
         {
@@ -391,7 +396,7 @@ impl<M, In> Inner<M, In> {
         self.release_upstream();
         let inbox = mem::take(&mut *lock(&self.inbox));
         self.room.notify_all();
-        drop((machine, inbox));
+        drop_caught((machine, inbox));
     }
 
     fn release_upstream(&self) {
@@ -400,12 +405,14 @@ impl<M, In> Inner<M, In> {
     }
 }
 
-impl<M, In> Subscription for SharedGate<M, In> {
+impl<M, In> Subscription for WeakSharedGate<M, In> {
     fn unsubscribe(self) {
-        self.close();
+        if let Some(gate) = SharedGate::upgrade(&self) {
+            gate.close();
+        }
     }
 
     fn is_closed(&self) -> bool {
-        self.closed()
+        SharedGate::upgrade(self).is_none_or(|gate| gate.closed())
     }
 }

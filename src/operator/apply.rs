@@ -52,8 +52,9 @@ pub trait Kernel<I, T> {
     fn finish(&mut self) -> Option<T> {
         None
     }
-    /// Called once, when the stream ends in whatever way (but not when it is unsubscribed), after
-    /// [`finish`](Self::finish).
+    /// Called once, when the stream ends, after [`finish`](Self::finish). Its failure is the stream's. Not called when
+    /// the stream is unsubscribed, or its source goes away without an end: what must be done then too, belongs into the
+    /// kernel's `Drop`.
     fn end(&mut self) -> Result<(), StreamError> {
         Ok(())
     }
@@ -109,17 +110,36 @@ impl<O, K, I, T> ApplyObserver<O, K, I, T> {
         O: Observer<T, E>,
         K: Kernel<I, T>,
     {
-        let ended = named(K::NAME, || self.kernel.end());
+        let ended = end_kernel(&mut self.kernel);
         if let Some(down) = self.down.take() {
-            finish(down, failure.or(ended.err()));
+            finish(down, failure, ended.err());
         }
     }
 }
 
-/// Takes the observer by value, so that the rest of the chain's state need not be in memory for it.
+/// A panic in it is a failure like another.
+#[inline(always)]
+fn end_kernel<K: Kernel<I, T>, I, T>(kernel: &mut K) -> Result<(), StreamError> {
+    catch(K::NAME, || kernel.end())?
+}
+
+/// Takes the observer by value, so that the rest of the chain's state need not be in memory for it. The first failure
+/// is the stream's, if somebody still listens; what it cannot tell is the hook's.
 #[cold]
-fn finish<T, E: 'static, O: Observer<T, E>>(down: O, failure: Option<StreamError>) {
-    match failure {
+fn finish<T, E: 'static, O: Observer<T, E>>(
+    down: O,
+    failure: Option<StreamError>,
+    of_end: Option<StreamError>,
+) {
+    let (first, second) = match failure {
+        Some(failure) => (Some(failure), of_end),
+        None => (of_end, None),
+    };
+    if let Some(second) = second {
+        unhandled(&second);
+    }
+    match first {
+        Some(failure) if down.is_closed() => unhandled(&failure),
         Some(failure) => fail(down, failure),
         None => down.complete(),
     }
@@ -148,7 +168,7 @@ where
 
     fn error(mut self, error: E) {
         // The source's error is the one that is passed on.
-        if let Err(failure) = named(K::NAME, || self.kernel.end()) {
+        if let Err(failure) = end_kernel(&mut self.kernel) {
             unhandled(&failure);
         }
         if let Some(down) = self.down {

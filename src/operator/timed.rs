@@ -13,7 +13,7 @@ use rxrust::{
 use super::apply::Emit;
 use crate::{
     error::{PanicError, StreamError, named},
-    gate::{Down, Flow, Gate, GateOf, Machine, Signal, Step, SubOf, attach, never, settled},
+    gate::{Down, Flow, Gate, GateSubOf, Machine, Signal, Step, SubOf, attach, never, settled},
     time::{Clock, Tick, Timer, TimerTask},
 };
 
@@ -85,8 +85,6 @@ impl<S, K, I, T, E> ObservableType for TimedApply<S, K, I, T, E> {
 
 /// The machine of a timed operator in context `C`.
 type MachineOf<C, K, I, T, E> = TimedMachine<<C as Context>::Inner, K, <C as Context>::Scheduler, I, T, E>;
-/// Its gate.
-type TimedGate<C, K, I, T, E> = GateOf<C, MachineOf<C, K, I, T, E>, Timed<I, E>>;
 /// Its handle to that gate.
 type HandleOf<C, K, I, T, E> = Handle<<C as Context>::Scope, MachineOf<C, K, I, T, E>, I, E>;
 
@@ -101,7 +99,7 @@ where
     S: CoreObservable<C::With<SourceObserver<C::Scope, MachineOf<C, K, I, T, E>, I, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = TimedGate<C, K, I, T, E>;
+    type Unsub = GateSubOf<C, MachineOf<C, K, I, T, E>, Timed<I, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -119,7 +117,7 @@ where
         let started = starter.start(Handle(gate.clone()), scheduler.clone());
         C::Scope::send(&gate, Timed::Start(started), never);
         attach(&gate, self.source.subscribe(C::With::from_parts(SourceObserver::new(&gate), scheduler)));
-        gate
+        gate.downgrade()
     }
 }
 
@@ -132,6 +130,8 @@ pub enum Timed<T, E> {
     Source(Signal<T, E>),
     /// The timer's time has come.
     Tick,
+    /// There is no timer any more, and why, if that is known.
+    Lost(Option<PanicError>),
     /// The source has dropped its observer: it will never emit again.
     Gone,
 }
@@ -207,6 +207,9 @@ where
                 Step::Continue
             }
             Timed::Start(Err(panic)) => self.down.fail(panic),
+            Timed::Lost(Some(panic)) => self.down.fail(panic),
+            Timed::Lost(None) if self.kernel.is_idle() => Step::Done,
+            Timed::Lost(None) => self.down.fail(StreamError::SchedulerGone(K::NAME)),
             Timed::Gone => {
                 self.ended = true;
                 self.release_if_over()
@@ -273,6 +276,10 @@ impl<Sc: Flow, M: Machine<Timed<I, E>>, I, E> Tick for Handle<Sc, M, I, E> {
     fn tick(&self) -> bool {
         Sc::send(&self.0, Timed::Tick, never);
         !self.0.closed()
+    }
+
+    fn lost(&self, failure: Option<PanicError>) {
+        settled(&self.0, || Sc::send(&self.0, Timed::Lost(failure), never));
     }
 }
 

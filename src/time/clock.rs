@@ -6,6 +6,9 @@ use rxrust::{
     scheduler::{LocalScheduler, SharedScheduler},
 };
 
+#[cfg(not(target_arch = "wasm32"))]
+use crate::error::catch;
+
 /// What a scheduler takes for the time. rxRust's schedulers have no clock; operators of this crate ask no other.
 ///
 /// ```
@@ -58,7 +61,8 @@ impl Clock for SharedScheduler {
         };
         match Handle::try_current().map(|handle| handle.runtime_flavor()) {
             Err(_) => wait(),
-            Ok(RuntimeFlavor::MultiThread) => block_in_place(wait),
+            // Refused, with a panic, on a thread that runs a `LocalSet`.
+            Ok(RuntimeFlavor::MultiThread) => return catch("observe_on", || block_in_place(wait)).is_ok(),
             Ok(_) => return false,
         }
         true

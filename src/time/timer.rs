@@ -13,7 +13,7 @@ use futures::task::AtomicWaker;
 use rxrust::scheduler::{Scheduler, SleepProvider};
 
 use super::Clock;
-use crate::error::{PanicError, catch, drop_with};
+use crate::error::{PanicError, catch, drop_caught, drop_with};
 
 /// No deadline.
 const NONE: u64 = u64::MAX;
@@ -124,6 +124,7 @@ impl TimerStarter {
     /// becomes an error.
     pub(crate) fn start<G, S>(self, target: G, scheduler: S) -> Result<(), PanicError>
     where
+        G: Tick,
         S: SleepProvider + Scheduler<TimerTask<G, S>>,
     {
         let task =
@@ -143,10 +144,12 @@ impl Drop for Timer {
 pub trait Tick {
     /// The time has come. `false`: nobody needs the timer any more.
     fn tick(&self) -> bool;
+    /// The timer cannot go on: the scheduler failed (`Some`), or has dropped the task with its runtime.
+    fn lost(&self, failure: Option<PanicError>);
 }
 
 /// A future that waits for a [`Timer`]; idle, it costs nothing.
-pub struct TimerTask<G, S: SleepProvider> {
+pub struct TimerTask<G: Tick, S: SleepProvider> {
     timer: Arc<TimerState>,
     target: Option<G>,
     scheduler: S,
@@ -154,7 +157,33 @@ pub struct TimerTask<G, S: SleepProvider> {
 }
 
 // The sleep is boxed, nothing else is ever pinned.
-impl<G, S: SleepProvider> Unpin for TimerTask<G, S> {}
+impl<G: Tick, S: SleepProvider> Unpin for TimerTask<G, S> {}
+
+impl<G: Tick, S: SleepProvider> Drop for TimerTask<G, S> {
+    fn drop(&mut self) {
+        // A scheduler that panics has not taken the task at all: its caller says so.
+        if let Some(target) = self.target.take()
+            && !self.timer.cancel.cancelled()
+            && !std::thread::panicking()
+        {
+            target.lost(None);
+        }
+    }
+}
+
+impl<G: Tick, S: SleepProvider + Clock> TimerTask<G, S> {
+    /// Sleeps until `at`; whether that is over.
+    fn sleep(&mut self, at: u64, now: u64, context: &mut Context<'_>) -> bool {
+        if self.timer.sleeping_until.swap(at, Ordering::SeqCst) != at || self.sleep.is_none() {
+            self.sleep = Some(Box::pin(self.scheduler.sleep(Duration::from_nanos(at - now))));
+        }
+        let over = self.sleep.as_mut().is_none_or(|sleep| sleep.as_mut().poll(context).is_ready());
+        if over {
+            self.sleep = None;
+        }
+        over
+    }
+}
 
 impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
     type Output = ();
@@ -165,8 +194,8 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
             this.timer.cancel.register(context);
             let Some(target) = &this.target else { return Poll::Ready(()) };
             if this.timer.cancel.cancelled() {
-                this.target = None;
                 this.sleep = None;
+                drop_caught(this.target.take());
                 return Poll::Ready(());
             }
             let at = this.timer.deadline.load(Ordering::SeqCst);
@@ -185,22 +214,27 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
                 this.sleep = None;
                 match if due.is_ok() { catch("downstream", || target.tick()) } else { Ok(true) } {
                     Ok(true) => continue,
-                    Ok(false) => this.target = None,
+                    Ok(false) => drop_caught(this.target.take()),
                     Err(panic) => drop_with(this.target.take(), panic.into()),
                 }
                 return Poll::Ready(());
             }
-            if this.timer.sleeping_until.swap(at, Ordering::SeqCst) != at || this.sleep.is_none() {
-                this.sleep = Some(Box::pin(this.scheduler.sleep(Duration::from_nanos(at - now))));
-            }
-            match this.sleep.as_mut().map(|sleep| sleep.as_mut().poll(context)) {
-                Some(Poll::Pending) => {
+            // A runtime without a timer panics here.
+            match catch("sleep", || this.sleep(at, now, context)) {
+                Ok(true) => {}
+                Ok(false) => {
                     // Armed for an earlier moment between the two looks?
                     if this.timer.deadline.load(Ordering::SeqCst) >= at {
                         return Poll::Pending;
                     }
                 }
-                _ => this.sleep = None,
+                Err(panic) => {
+                    if let Some(target) = this.target.take() {
+                        target.lost(Some(panic));
+                        drop_caught(target);
+                    }
+                    return Poll::Ready(());
+                }
             }
         }
     }

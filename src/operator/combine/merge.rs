@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     error::StreamError,
-    gate::{Any, Down, Flow, Gate, GateObserver, GateOf, Machine, Signal, Step, SubOf, attach, never},
+    gate::{Any, Down, Flow, Gate, GateObserver, GateSubOf, Machine, Signal, Step, SubOf, attach, never},
 };
 
 /// See [`merge`](super::CombineOps::merge).
@@ -34,7 +34,6 @@ impl<A, B, T, E> ObservableType for Merge<A, B, T, E> {
     type Err = E;
 }
 
-type Merged<C, T, E> = GateOf<C, Merging<<C as Context>::Inner, T, E>, Signal<T, E>>;
 type Input<C, T, E> =
     GateObserver<<C as Context>::Scope, Merging<<C as Context>::Inner, T, E>, Signal<T, E>, Any>;
 
@@ -49,7 +48,7 @@ where
     UA: Subscription + IntoBoxedSubscription<SubOf<C>>,
     UB: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = Merged<C, T, E>;
+    type Unsub = GateSubOf<C, Merging<C::Inner, T, E>, Signal<T, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -58,7 +57,7 @@ where
         if !gate.closed() {
             attach(&gate, self.right.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler)));
         }
-        gate
+        gate.downgrade()
     }
 }
 
@@ -92,7 +91,7 @@ where
     S: CoreObservable<C::With<Input<C, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = Merged<C, T, E>;
+    type Unsub = GateSubOf<C, Merging<C::Inner, T, E>, Signal<T, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -106,7 +105,7 @@ where
             attach(&gate, source.subscribe(C::With::from_parts(GateObserver::new(&gate), scheduler.clone())));
         }
         C::Scope::send(&gate, Signal::Complete, never);
-        gate
+        gate.downgrade()
     }
 }
 

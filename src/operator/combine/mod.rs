@@ -198,7 +198,7 @@ macro_rules! two_sources {
             UB: rxrust::subscription::Subscription
                 + rxrust::subscription::IntoBoxedSubscription<$crate::gate::SubOf<C>>,
         {
-            type Unsub = $crate::gate::GateOf<C, $machine, $crate::gate::Either<$left, $right, E>>;
+            type Unsub = $crate::gate::GateSubOf<C, $machine, $crate::gate::Either<$left, $right, E>>;
 
             fn subscribe(self, context: C) -> Self::Unsub {
                 use rxrust::context::Context;
@@ -218,7 +218,7 @@ macro_rules! two_sources {
                 if !gate.closed() {
                     side!($second);
                 }
-                gate
+                gate.downgrade()
             }
         }
     };

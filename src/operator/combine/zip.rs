@@ -62,15 +62,15 @@ impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine<Either<T, U, E>> for Zipp
             Either::Left(Signal::Next(left)) => match self.right.pop_front() {
                 Some(right) => self.pair(left, right),
                 None => match self.buffer.push(&mut self.left, left, "zip") {
-                    Ok(()) => Step::Continue,
-                    Err(full) => self.down.fail(full),
+                    Ok(_) => Step::Continue,
+                    Err((full, _)) => self.down.fail(full),
                 },
             },
             Either::Right(Signal::Next(right)) => match self.left.pop_front() {
                 Some(left) => self.pair(left, right),
                 None => match self.buffer.push(&mut self.right, right, "zip") {
-                    Ok(()) => Step::Continue,
-                    Err(full) => self.down.fail(full),
+                    Ok(_) => Step::Continue,
+                    Err((full, _)) => self.down.fail(full),
                 },
             },
             Either::Left(Signal::Complete) => {

@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, complete, fail, unhandled},
+    error::{catch, complete, drop_caught, fail, unhandled},
     time::Cancel,
 };
 
@@ -104,6 +104,13 @@ struct Live<St, O> {
     down: O,
 }
 
+impl<St: Stream, O, T, E> Drop for StreamTask<St, O, T, E> {
+    fn drop(&mut self) {
+        // The scheduler has dropped the task, with its runtime: no more items.
+        self.cancel.cancel();
+    }
+}
+
 // The stream is boxed; nothing else is ever pinned.
 impl<St: Stream, O, T, E> Unpin for StreamTask<St, O, T, E> {}
 
@@ -151,14 +158,14 @@ impl<St: Stream, O: Observer<T, E>, T, E: 'static> Future for StreamTask<St, O, 
             _ => {}
         }
         let Some(Live { stream, down }) = this.live.take() else { return Poll::Ready(()) };
-        drop(stream);
+        drop_caught(stream);
         let listening = !this.cancel.cancelled();
         this.cancel.cancel();
         match (pause, error) {
             (Err(panic), _) if listening => fail(down, panic),
             (Ok(Pause::End), Some(error)) if listening => crate::error::error(down, error),
             (Ok(Pause::End), None) if listening => complete(down),
-            _ => drop(down),
+            _ => drop_caught(down),
         }
         Poll::Ready(())
     }

@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, complete, fail, unhandled},
+    error::{catch, complete, drop_caught, fail, unhandled},
     time::{Cancel, Clock, Grid, deadline},
 };
 
@@ -111,6 +111,13 @@ pub struct TicksTask<O, Sch: SleepProvider, T> {
     cancel: Cancel,
 }
 
+impl<O, Sch: SleepProvider, T> Drop for TicksTask<O, Sch, T> {
+    fn drop(&mut self) {
+        // The scheduler has dropped the task, with its runtime: no more ticks.
+        self.cancel.cancel();
+    }
+}
+
 // The sleep is boxed; nothing else is ever pinned.
 impl<O, Sch: SleepProvider, T> Unpin for TicksTask<O, Sch, T> {}
 
@@ -128,18 +135,29 @@ where
             let Some(down) = &mut this.down else { return Poll::Ready(()) };
             if this.cancel.cancelled() || down.is_closed() {
                 this.cancel.cancel();
-                this.down = None;
+                drop_caught(this.down.take());
                 this.sleep = None;
                 return Poll::Ready(());
             }
             let now = this.scheduler.now();
             if now < this.due {
                 let wait = this.due - now;
-                let sleep = this.sleep.get_or_insert_with(|| Box::pin(this.scheduler.sleep(wait)));
-                if sleep.as_mut().poll(context).is_pending() {
-                    return Poll::Pending;
+                // A runtime without a timer panics here.
+                let slept = catch("sleep", || {
+                    let sleep = this.sleep.get_or_insert_with(|| Box::pin(this.scheduler.sleep(wait)));
+                    sleep.as_mut().poll(context).is_ready()
+                });
+                match slept {
+                    Ok(true) => this.sleep = None,
+                    Ok(false) => return Poll::Pending,
+                    Err(panic) => {
+                        this.cancel.cancel();
+                        if let Some(down) = this.down.take() {
+                            fail(down, panic);
+                        }
+                        return Poll::Ready(());
+                    }
                 }
-                this.sleep = None;
                 continue;
             }
             let (item, last) = (this.ticks.item)(this.count);

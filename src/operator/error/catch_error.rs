@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     error::{StreamError, named},
-    gate::{ActObserver, Down, Flow, GateOf, Machine, Port, Signal, Step, SubOf, attach},
+    gate::{ActObserver, Down, Flow, Gate, GateSubOf, Machine, Port, Signal, Step, SubOf, attach},
 };
 
 /// See [`catch_error`](super::ErrorOps::catch_error).
@@ -40,7 +40,6 @@ impl<S, F, B, T, E, E2> ObservableType for CatchError<S, F, B, T, E, E2> {
 }
 
 type MachineOf<C, F, B, T, E, E2> = Catching<<C as Context>::Inner, F, B, T, E, E2>;
-type CatchGate<C, F, B, T, E, E2> = GateOf<C, MachineOf<C, F, B, T, E, E2>, Caught<T, E, E2>>;
 type Input<C, F, B, T, E, E2, P> = ActObserver<
     <C as Context>::Scope,
     MachineOf<C, F, B, T, E, E2>,
@@ -63,7 +62,7 @@ where
     B::Inner: CoreObservable<C::With<Input<C, F, B, T, E, E2, Second>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = CatchGate<C, F, B, T, E, E2>;
+    type Unsub = GateSubOf<C, MachineOf<C, F, B, T, E, E2>, Caught<T, E, E2>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -73,7 +72,7 @@ where
             attach(gate, other.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));
         });
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
-        gate
+        gate.downgrade()
     }
 }
 

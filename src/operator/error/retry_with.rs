@@ -9,8 +9,8 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, named},
-    gate::{Down, Flow, Gate, GateOf, Machine, Perform, Signal, Step, SubOf, attach, settled},
+    error::{PanicError, StreamError, catch, named, unhandled},
+    gate::{Down, Flow, Gate, GateOf, GateSubOf, Machine, Perform, Signal, Step, SubOf, attach, settled},
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
 
@@ -128,7 +128,7 @@ where
     S: Clone + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = RetryGate<C, S, T, E>;
+    type Unsub = GateSubOf<C, MachineOf<C, S, T, E>, Attempt<T, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -164,7 +164,7 @@ where
                             attempt,
                         };
                         attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
-                        C::Scope::send(gate, Attempt::Subscribed, |act| next = Some(act));
+                        settled(gate, || C::Scope::send(gate, Attempt::Subscribed, |act| next = Some(act)));
                     }
                     Act::Wait(delay) => {
                         let timer = Timer::default();
@@ -173,11 +173,13 @@ where
                         let target = RetryTick {
                             gate: gate.clone(),
                             scheduler: scheduler.clone(),
-                            tick: |gate, scheduler| {
-                                C::Scope::send(gate, Attempt::Due, |act| {
-                                    perform::<C, S, T, E, U>(gate, scheduler, act);
+                            send: |gate, scheduler, due| {
+                                let input = due.map_or_else(Attempt::Lost, |()| Attempt::Due);
+                                C::Scope::send(gate, input, |act| {
+                                    perform::<C, S, T, E, U>(gate, scheduler, act)
                                 });
                             },
+                            settle: |gate| gate.settle(),
                         };
                         let started = starter.start(target, scheduler.clone());
                         C::Scope::send(gate, Attempt::Waiting(timer, started), |act| next = Some(act));
@@ -186,8 +188,8 @@ where
             }
         }
         let first = |act| perform::<C, S, T, E, U>(&gate, &scheduler, act);
-        C::Scope::send(&gate, Attempt::Subscribed, first);
-        gate
+        settled(&gate, || C::Scope::send(&gate, Attempt::Subscribed, first));
+        gate.downgrade()
     }
 }
 
@@ -210,6 +212,8 @@ pub enum Attempt<T, E> {
     Waiting(Timer, Result<(), PanicError>),
     /// The delay is over.
     Due,
+    /// There is no timer any more, and why, if that is known.
+    Lost(Option<PanicError>),
 }
 
 /// The observer of one attempt.
@@ -265,13 +269,28 @@ where
 pub struct RetryTick<G, Sch> {
     gate: G,
     scheduler: Sch,
-    tick: fn(&G, &Sch),
+    /// Sends one of the inputs [`Attempt::Due`] and [`Attempt::Lost`].
+    send: fn(&G, &Sch, Result<(), Option<PanicError>>),
+    /// See [`Gate::settle`].
+    settle: fn(&G),
 }
 
-impl<G: Subscription, Sch> Tick for RetryTick<G, Sch> {
+impl<G, Sch> Drop for RetryTick<G, Sch> {
+    fn drop(&mut self) {
+        (self.settle)(&self.gate);
+    }
+}
+
+impl<G, Sch> Tick for RetryTick<G, Sch> {
     fn tick(&self) -> bool {
-        (self.tick)(&self.gate, &self.scheduler);
+        (self.send)(&self.gate, &self.scheduler, Ok(()));
         false
+    }
+
+    fn lost(&self, failure: Option<PanicError>) {
+        if let Err(panic) = catch("retry_with", || (self.send)(&self.gate, &self.scheduler, Err(failure))) {
+            unhandled(&panic.into());
+        }
     }
 }
 
@@ -301,7 +320,8 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
         self.subscribing = true;
         self.attempt += 1;
         let last = self.attempt > self.policy.retries;
-        match if last { self.source.take() } else { self.source.clone() } {
+        let source = named("retry_with", || if last { self.source.take() } else { self.source.clone() });
+        match source {
             Some(source) => Step::Act(Act::Subscribe(source, self.attempt)),
             None => Step::Continue,
         }
@@ -342,6 +362,8 @@ where
                 Step::Continue
             }
             Attempt::Waiting(_, Err(panic)) => self.down.fail(StreamError::from(panic)),
+            Attempt::Lost(Some(panic)) => self.down.fail(panic),
+            Attempt::Lost(None) => self.down.fail(StreamError::SchedulerGone("retry_with")),
             Attempt::Due => {
                 self.timer = None;
                 self.subscribe()

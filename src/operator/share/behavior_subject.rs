@@ -61,7 +61,8 @@ impl<T> Current<T> {
 impl<T: Clone> Latest<T> for Current<T> {
     fn set(&mut self, item: &T) {
         let item = item.clone();
-        *self.lock() = item;
+        // The earlier one is dropped with nothing held.
+        let _earlier = std::mem::replace(&mut *self.lock(), item);
     }
 
     fn get(&self) -> Option<T> {

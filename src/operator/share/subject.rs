@@ -15,7 +15,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, catch, fail, unhandled},
+    error::{PanicError, StreamError, catch, drop_caught, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
 };
 
@@ -97,8 +97,14 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Clone for Hub<T, E, Sc, 
 impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
     pub(super) fn new(latest: V) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
-        let cast =
-            Cast { subscribers: Vec::new(), end: None, ended: ended.clone(), latest, types: PhantomData };
+        let cast = Cast {
+            subscribers: Vec::new(),
+            end: None,
+            broken: false,
+            ended: ended.clone(),
+            latest,
+            types: PhantomData,
+        };
         Self { gate: Sc::gate(cast), ended, ids: Arc::default() }
     }
 
@@ -206,12 +212,21 @@ impl<O> Subscriber<O> {
         O: Listener<T, E>,
     {
         if !self.alive.load(Ordering::Acquire) {
-            return;
+            return drop_caught(self);
         }
         if let Some(listener) = self.retire()
             && let Err(panic) = catch("subscriber", || listener.end(end))
         {
             unhandled(&panic.into());
+        }
+    }
+
+    fn fail<T, E>(mut self, panic: PanicError)
+    where
+        O: Listener<T, E>,
+    {
+        if let Some(listener) = self.retire() {
+            listener.fail(panic.into());
         }
     }
 }
@@ -220,6 +235,8 @@ impl<O> Subscriber<O> {
 pub struct Cast<T, E, O, V> {
     subscribers: Vec<Subscriber<O>>,
     end: Option<Result<(), E>>,
+    /// See `break_down`.
+    broken: bool,
     ended: Arc<AtomicBool>,
     latest: V,
     types: PhantomData<fn() -> T>,
@@ -234,7 +251,9 @@ where
 {
     #[inline]
     fn cast(&mut self, item: T) {
-        self.latest.set(&item);
+        if let Err(panic) = catch("subject", || self.latest.set(&item)) {
+            return self.break_down(panic);
+        }
         let open = match &mut self.subscribers[..] {
             [only] => match catch("subscriber", || only.next(item)) {
                 Ok(open) => open,
@@ -291,21 +310,27 @@ where
 
     #[cold]
     fn end(&mut self, end: Result<(), E>) {
-        if self.end.is_some() {
+        if self.end.is_some() || self.broken {
             return;
         }
         self.ended.store(true, Ordering::Release);
-        self.end = Some(end.clone());
         for subscriber in mem::take(&mut self.subscribers) {
-            subscriber.end(end.clone());
+            match catch("subject", || end.clone()) {
+                Ok(end) => subscriber.end(end),
+                Err(panic) => subscriber.fail(panic),
+            }
         }
+        self.end = Some(end);
     }
-}
 
-/// Drops users' closures, whose own drop may panic.
-fn drop_caught<O>(gone: O) {
-    if let Err(panic) = catch("drop", || drop(gone)) {
-        unhandled(&panic.into());
+    /// An item cannot be cloned, so that nobody can be served any more.
+    #[cold]
+    fn break_down(&mut self, panic: PanicError) {
+        self.broken = true;
+        self.ended.store(true, Ordering::Release);
+        for subscriber in mem::take(&mut self.subscribers) {
+            subscriber.fail(panic.clone());
+        }
     }
 }
 
@@ -320,7 +345,7 @@ where
     fn on(&mut self, input: CastIn<T, E, O>) -> Step<Infallible> {
         match input {
             CastIn::Signal(Signal::Next(item)) => {
-                if self.end.is_none() {
+                if self.end.is_none() && !self.broken {
                     self.cast(item);
                 }
             }
@@ -354,20 +379,19 @@ where
     /// Takes a subscriber in; it gets what is kept first, or the end.
     #[cold]
     fn welcome(&mut self, mut subscriber: Subscriber<O>) {
-        if let Some(end) = &self.end {
-            return subscriber.end(end.clone());
+        if self.broken {
+            let message = "an item could not be cloned".into();
+            return subscriber.fail(PanicError { operator: "subject", message });
         }
-        if let Some(item) = self.latest.get() {
-            match catch("subscriber", || subscriber.next(item)) {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(panic) => {
-                    if let Some(listener) = subscriber.retire() {
-                        listener.fail(panic.into());
-                    }
-                    return;
-                }
-            }
+        let greeted = catch("subject", || match &self.end {
+            Some(end) => Err(end.clone()),
+            None => Ok(self.latest.get().is_none_or(|item| subscriber.next(item))),
+        });
+        match greeted {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false)) => return drop_caught(subscriber),
+            Ok(Err(end)) => return subscriber.end(end),
+            Err(panic) => return subscriber.fail(panic),
         }
         self.subscribers.push(subscriber);
     }

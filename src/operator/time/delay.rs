@@ -34,8 +34,8 @@ impl<I> TimedKernel<I, I> for Delay<I> {
             time.arm(due);
         }
         match self.buffer.push(&mut self.waiting, (due, item), "delay") {
-            Ok(()) => Emit::Skip,
-            Err(full) => Emit::Fail(full.into()),
+            Ok(_) => Emit::Skip,
+            Err((full, _)) => Emit::Fail(full.into()),
         }
     }
 

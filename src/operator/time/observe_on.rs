@@ -4,7 +4,10 @@ use std::{
     marker::PhantomData,
     mem,
     pin::Pin,
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context as TaskContext, Poll},
 };
 
@@ -18,8 +21,8 @@ use rxrust::{
 
 use crate::{
     buffer::{Buffer, Overflow},
-    error::{OverflowError, catch, complete, fail},
-    gate::{Flow, SubOf},
+    error::{OverflowError, StreamError, catch, complete, drop_caught, fail},
+    gate::{Flow, LOOK_AGAIN, SubOf, Waiting, thread_token},
     time::{Cancel, Clock},
 };
 
@@ -80,6 +83,7 @@ where
             batch: VecDeque::new(),
             cancel: cancel.clone(),
             room: room.clone(),
+            lost: |task| task.lost(),
             types: PhantomData,
         };
         if let Err(panic) = catch("observe_on", || drop(scheduler.schedule(task, None))) {
@@ -95,7 +99,7 @@ where
             scheduler,
             buffer,
             cancel: cancel.clone(),
-            room,
+            room: room.clone(),
             full: false,
             gone,
         };
@@ -103,7 +107,7 @@ where
         if !upstream.is_closed() {
             queue.rc_deref_mut().upstream = Some(upstream.into_boxed());
         }
-        let subscription = HandOffSubscription { queue, cancel };
+        let subscription = HandOffSubscription { queue, cancel, room };
         // The output may have ended meanwhile.
         if subscription.cancel.cancelled() {
             subscription.end_upstream();
@@ -119,6 +123,7 @@ type QueueOf<C, I, E> = <C as Context>::RcMut<Queue<<C as Context>::Inner, I, E,
 pub struct HandOffSubscription<R> {
     queue: R,
     cancel: Cancel,
+    room: Option<Arc<Room>>,
 }
 
 impl<R, O, I, E, Sub> HandOffSubscription<R>
@@ -142,6 +147,9 @@ where
     fn unsubscribe(self) {
         self.cancel.cancel();
         self.end_upstream();
+        if let Some(room) = &self.room {
+            room.notify();
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -174,13 +182,24 @@ enum End<E> {
 struct Room {
     lock: Mutex<()>,
     changed: Condvar,
+    /// The thread that delivers right now, or 0.
+    consumer: AtomicUsize,
 }
 
 impl Room {
+    /// Waits while it is full; gives up where the consumer waits for this thread.
     fn wait_while(&self, full: impl Fn() -> bool) {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         while full() {
-            guard = self.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            let consumer = self.consumer.load(Ordering::Acquire);
+            if consumer == thread_token() {
+                return;
+            }
+            let Some(_waiting) = Waiting::for_thread(consumer) else { return };
+            guard = match self.changed.wait_timeout(guard, LOOK_AGAIN) {
+                Ok((guard, _)) => guard,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
         }
     }
 
@@ -253,7 +272,8 @@ where
         let pushed = self.buffer.push(&mut queue.items, item, "observe_on");
         let wake = mem::take(&mut queue.asleep);
         drop(queue);
-        if let Err(full) = pushed {
+        // What was not kept is dropped here, with the queue free.
+        if let Err((full, _)) = pushed {
             self.full = true;
             self.end(End::Overflow(full));
         }
@@ -289,7 +309,18 @@ pub struct HandOff<O, R, I, E> {
     batch: VecDeque<I>,
     cancel: Cancel,
     room: Option<Arc<Room>>,
+    /// For the drop; a function, as a `Drop` has no bounds of its own.
+    lost: fn(&mut Self),
     types: PhantomData<fn() -> E>,
+}
+
+impl<O, R, I, E> Drop for HandOff<O, R, I, E> {
+    fn drop(&mut self) {
+        // A scheduler that panics has not taken the task at all: its caller says so.
+        if !self.cancel.cancelled() && !std::thread::panicking() {
+            (self.lost)(self);
+        }
+    }
 }
 
 // Nothing in it is ever pinned.
@@ -302,6 +333,16 @@ where
     E: 'static,
     Sub: Subscription,
 {
+    /// The scheduler has dropped the task, with its runtime. That ends the stream; not silently, if items waited.
+    fn lost(&mut self) {
+        let waited = !self.batch.is_empty() || !self.queue.rc_deref_mut().items.is_empty();
+        let not_taken = self.queue.rc_deref_mut().down.take();
+        match self.stop().or(not_taken) {
+            Some(down) if waited => fail(down, StreamError::SchedulerGone("observe_on")),
+            down => drop_caught(down),
+        }
+    }
+
     /// Stops both sides and lets go of what waits.
     fn stop(&mut self) -> Option<O> {
         self.cancel.cancel();
@@ -315,7 +356,7 @@ where
         if let Some(room) = &self.room {
             room.notify();
         }
-        drop((items, mem::take(&mut self.batch)));
+        drop_caught((items, mem::take(&mut self.batch)));
         self.down.take()
     }
 
@@ -348,7 +389,7 @@ where
             this.down = this.queue.rc_deref_mut().down.take();
         }
         if this.cancel.cancelled() {
-            drop(this.stop());
+            drop_caught(this.stop());
             return Poll::Ready(());
         }
         if this.batch.is_empty() {
@@ -374,13 +415,20 @@ where
                 room.notify();
             }
         }
-        match catch("downstream", || this.deliver()) {
+        if let Some(room) = &this.room {
+            room.consumer.store(thread_token(), Ordering::Release);
+        }
+        let delivered = catch("downstream", || this.deliver());
+        if let Some(room) = &this.room {
+            room.consumer.store(0, Ordering::Release);
+        }
+        match delivered {
             Ok(true) => {
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
             Ok(false) => {
-                drop(this.stop());
+                drop_caught(this.stop());
                 Poll::Ready(())
             }
             Err(panic) => {

@@ -11,8 +11,8 @@ use crate::{
     buffer::Buffer,
     error::{StreamError, named},
     gate::{
-        ActObserver, Down, Flow, GateOf, Inner, Machine, Outer, Port, Signal, Step, SubOf, attach,
-        thread_token,
+        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Inner, Machine, Outer, Port, Signal, Step, SubOf,
+        attach, thread_token,
     },
 };
 
@@ -76,7 +76,7 @@ where
     In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = FlatGate<C, F, I, In, T, E>;
+    type Unsub = GateSubOf<C, MachineOf<C, F, I, In, T, E>, Flat<I, T, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -115,7 +115,7 @@ where
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
-        gate
+        gate.downgrade()
     }
 }
 
@@ -207,8 +207,8 @@ where
                     return self.start(item, thread);
                 }
                 match self.buffer.push(&mut self.waiting, item, "flat_map") {
-                    Ok(()) => Step::Continue,
-                    Err(full) => self.down.fail(full),
+                    Ok(_) => Step::Continue,
+                    Err((full, _)) => self.down.fail(full),
                 }
             }
             Flat::Inner(Signal::Complete) => {

@@ -17,8 +17,8 @@ use rxrust::{
 use crate::{
     error::{StreamError, named},
     gate::{
-        ActObserver, Down, Flow, Gate, GateOf, Machine, Outer, Perform, Port, Signal, Step, SubOf, attach,
-        settled,
+        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Perform, Port, Signal, Step, SubOf,
+        attach, settled,
     },
 };
 
@@ -81,7 +81,7 @@ where
     In::Inner: CoreObservable<C::With<InnerObserver<C, F, I, In, T, E>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = SwitchGate<C, F, I, In, T, E>;
+    type Unsub = GateSubOf<C, MachineOf<C, F, I, In, T, E>, Input<C, I, T, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -127,7 +127,7 @@ where
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
-        gate
+        gate.downgrade()
     }
 }
 

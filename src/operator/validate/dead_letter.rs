@@ -2,16 +2,42 @@ use std::sync::Arc;
 
 use crate::{
     dead_letter::{DeadLetter, DeadLetterQueue, Payload, Rejected},
-    error::StreamError,
+    error::{StreamError, catch, unhandled},
     operator::apply::{Emit, Kernel},
     time::Clock,
 };
 
 /// See [`dead_letter`](super::ValidateOps::dead_letter).
 #[derive(Clone)]
-pub struct DeadLetters<Q, S> {
-    pub(super) queue: Q,
-    pub(super) clock: S,
+pub struct DeadLetters<Q: DeadLetterQueue, S> {
+    queue: Q,
+    clock: S,
+    /// Letters may be in it that have not been flushed.
+    written: bool,
+}
+
+impl<Q: DeadLetterQueue, S> DeadLetters<Q, S> {
+    pub(super) fn new(queue: Q, clock: S) -> Self {
+        Self { queue, clock, written: false }
+    }
+
+    fn flush(&mut self) -> Result<(), StreamError> {
+        self.written = false;
+        self.queue.flush().map_err(StreamError::source)
+    }
+}
+
+/// Without an end, by an unsubscription or when the source goes away, the letters are flushed as well.
+impl<Q: DeadLetterQueue, S> Drop for DeadLetters<Q, S> {
+    fn drop(&mut self) {
+        if self.written && !std::thread::panicking() {
+            match catch("dead_letter", || self.flush()) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => unhandled(&failure),
+                Err(panic) => unhandled(&panic.into()),
+            }
+        }
+    }
 }
 
 impl<Q, S, I, T> Kernel<Result<T, Rejected<I>>, T> for DeadLetters<Q, S>
@@ -27,6 +53,7 @@ where
         match item {
             Ok(good) => Emit::Item(good),
             Err(rejected) => {
+                self.written = true;
                 let letter = DeadLetter::from_rejected(&rejected, self.clock.utc());
                 match self.queue.push(letter) {
                     Ok(()) => Emit::Skip,
@@ -37,6 +64,6 @@ where
     }
 
     fn end(&mut self) -> Result<(), StreamError> {
-        self.queue.flush().map_err(StreamError::source)
+        self.flush()
     }
 }

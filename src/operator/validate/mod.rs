@@ -136,7 +136,7 @@ pub trait ValidateOps: Observable + 'static {
         Self::Scheduler: Clock,
     {
         let clock = self.scheduler().clone();
-        self.transform(|source| Apply::new(source, DeadLetters { queue, clock }))
+        self.transform(|source| Apply::new(source, DeadLetters::new(queue, clock)))
     }
 
     /// The good values; each failure goes to `failures`, which is completed when the stream ends.
