@@ -80,6 +80,8 @@ pub struct Timer(Arc<TimerState>);
 struct TimerState {
     deadline: AtomicU64,
     sleeping_until: AtomicU64,
+    /// The scheduler has taken the task.
+    taken: AtomicBool,
     cancel: Cancel,
 }
 
@@ -88,6 +90,7 @@ impl Default for Timer {
         Self(Arc::new(TimerState {
             deadline: AtomicU64::new(NONE),
             sleeping_until: AtomicU64::new(NONE),
+            taken: AtomicBool::new(false),
             cancel: Cancel::default(),
         }))
     }
@@ -127,10 +130,12 @@ impl TimerStarter {
         G: Tick,
         S: SleepProvider + Scheduler<TimerTask<G, S>>,
     {
-        let task =
-            TimerTask { timer: self.0, target: Some(target), scheduler: scheduler.clone(), sleep: None };
+        let timer = self.0.clone();
+        let task = TimerTask { timer, target: Some(target), scheduler: scheduler.clone(), sleep: None };
         // The task ends by the timer's own cancellation, so its handle is not needed.
-        catch("schedule", || drop(scheduler.schedule(task, None)))
+        catch("schedule", || drop(scheduler.schedule(task, None)))?;
+        self.0.taken.store(true, Ordering::Release);
+        Ok(())
     }
 }
 
@@ -161,8 +166,9 @@ impl<G: Tick, S: SleepProvider> Unpin for TimerTask<G, S> {}
 
 impl<G: Tick, S: SleepProvider> Drop for TimerTask<G, S> {
     fn drop(&mut self) {
-        // A scheduler that panics has not taken the task at all: its caller says so.
+        // A scheduler that panics has not taken the task: its caller says so.
         if let Some(target) = self.target.take()
+            && self.timer.taken.load(Ordering::Acquire)
             && !self.timer.cancel.cancelled()
             && !std::thread::panicking()
         {

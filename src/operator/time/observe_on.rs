@@ -71,6 +71,7 @@ where
             down: Some(down),
             items: VecDeque::new(),
             end: None,
+            taken: false,
             asleep: false,
             upstream: None,
         });
@@ -86,11 +87,14 @@ where
             lost: |task| task.lost(),
             types: PhantomData,
         };
-        if let Err(panic) = catch("observe_on", || drop(scheduler.schedule(task, None))) {
-            cancel.cancel();
-            let down = queue.rc_deref_mut().down.take();
-            if let Some(down) = down {
-                fail(down, panic);
+        match catch("observe_on", || drop(scheduler.schedule(task, None))) {
+            Ok(()) => queue.rc_deref_mut().taken = true,
+            Err(panic) => {
+                cancel.cancel();
+                let down = queue.rc_deref_mut().down.take();
+                if let Some(down) = down {
+                    fail(down, panic);
+                }
             }
         }
         let gone = |side: &HandIn<QueueOf<C, I, E>, Sch>| side.end(End::Gone);
@@ -163,6 +167,8 @@ pub struct Queue<O, I, E, Sub> {
     down: Option<O>,
     items: VecDeque<I>,
     end: Option<End<E>>,
+    /// The scheduler has taken the task.
+    taken: bool,
     /// The task waits to be woken.
     asleep: bool,
     /// The subscription to the source.
@@ -316,7 +322,6 @@ pub struct HandOff<O, R, I, E> {
 
 impl<O, R, I, E> Drop for HandOff<O, R, I, E> {
     fn drop(&mut self) {
-        // A scheduler that panics has not taken the task at all: its caller says so.
         if !self.cancel.cancelled() && !std::thread::panicking() {
             (self.lost)(self);
         }
@@ -335,9 +340,15 @@ where
 {
     /// The scheduler has dropped the task, with its runtime. That ends the stream; not silently, if items waited.
     fn lost(&mut self) {
-        let waited = !self.batch.is_empty() || !self.queue.rc_deref_mut().items.is_empty();
-        let not_taken = self.queue.rc_deref_mut().down.take();
-        match self.stop().or(not_taken) {
+        let (waited, not_begun) = {
+            let mut queue = self.queue.rc_deref_mut();
+            if !queue.taken {
+                // A scheduler that panics has not taken the task: its caller says so.
+                return;
+            }
+            (!self.batch.is_empty() || !queue.items.is_empty(), queue.down.take())
+        };
+        match self.stop().or(not_begun) {
             Some(down) if waited => fail(down, StreamError::SchedulerGone("observe_on")),
             down => drop_caught(down),
         }
