@@ -1,0 +1,370 @@
+//! On real runtimes, and on none: nothing hangs, nothing panics, nothing ends without a word.
+//! No test waits for a time; what must happen is waited for, under a watchdog.
+
+mod common;
+
+use std::{
+    cell::{Cell, RefCell},
+    convert::Infallible,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    task, thread,
+    time::Duration,
+};
+
+use common::{ms, unhandled, watchdog};
+use rxevents::{
+    dead_letter::{DeadLetterError, QueueError},
+    prelude::*,
+};
+use tokio::runtime::{Builder, Runtime};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn many_threads() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+fn blocking(capacity: usize) -> Buffer {
+    Buffer::new(capacity).on_overflow(Overflow::Block)
+}
+
+fn down() -> StreamError {
+    StreamError::source(std::io::Error::other("down"))
+}
+
+/// An observer of errors, and what it saw.
+fn errors() -> (impl Observer<StreamError, Infallible> + Send, mpsc::Receiver<String>) {
+    let (send, seen) = mpsc::channel();
+    (observer(move |error: StreamError| send.send(error.to_string()).unwrap_or_default()), seen)
+}
+
+#[test]
+fn a_consumer_that_feeds_back_does_not_wait_for_itself() {
+    watchdog(|| {
+        let runtime = many_threads();
+        let _inside = runtime.enter();
+        let mut subject = Shared::subject::<u32, Infallible>();
+        let (mut back, (errors, seen)) = (subject.clone(), errors());
+        subject
+            .clone()
+            .stream_error()
+            .observe_on_with(SharedScheduler, blocking(2))
+            .on_error_route(errors)
+            .subscribe(move |v| {
+                if v == 0 {
+                    (1..=5).for_each(|v| back.next(v));
+                }
+            });
+        subject.next(0);
+        assert_eq!(seen.recv().as_deref(), Ok("`observe_on`: buffer of 2 items is full"));
+    });
+}
+
+#[test]
+fn a_full_inbox_and_a_full_queue_do_not_wait_for_each_other() {
+    watchdog(|| {
+        let runtime = many_threads();
+        let _inside = runtime.enter();
+        let (mut source, feed) = (Shared::subject::<u32, Infallible>(), Shared::subject::<u32, Infallible>());
+        let (mut back, (done, all)) = (feed.clone(), mpsc::channel());
+        let (producer_waits, begin) = mpsc::channel::<()>();
+        let mut seen = 0;
+        source.clone().merge(feed).observe_on_with(SharedScheduler, blocking(1)).subscribe(move |v| {
+            if v == 0 {
+                begin.recv().unwrap_or_default();
+                (1..=2000).for_each(|v| back.next(v));
+            }
+            seen += 1;
+            if seen == 2010 {
+                done.send(()).unwrap_or_default();
+            }
+        });
+        thread::spawn(move || {
+            source.next(0);
+            source.next(1);
+            producer_waits.send(()).unwrap_or_default();
+            (2..10).for_each(|v| source.next(v));
+        });
+        assert_eq!(all.recv(), Ok(()));
+    });
+}
+
+#[test]
+fn a_producer_that_waits_is_freed_when_the_runtime_ends_or_it_is_unsubscribed() {
+    watchdog(|| {
+        let runtime = many_threads();
+        let mut subject = Shared::subject::<u32, Infallible>();
+        let sub = {
+            let _inside = runtime.enter();
+            subject.clone().observe_on_with(SharedScheduler, blocking(1)).subscribe(|_| {})
+        };
+        drop(runtime);
+        thread::spawn(move || (0..3).for_each(|v| subject.next(v))).join().expect("no panic");
+        assert!(sub.is_closed());
+        sub.unsubscribe();
+    });
+}
+
+#[test]
+fn a_runtime_that_ends_ends_what_waits_in_it_with_an_error() {
+    watchdog(|| {
+        let runtime = many_threads();
+        let (route, seen) = errors();
+        let (stream, delayed) = {
+            let _inside = runtime.enter();
+            let stream = Shared::from_stream(futures::stream::pending::<u32>()).subscribe(|_| {});
+            let delayed = Shared::from_iter([1, 2, 3]).delay(HOUR).stream_error().on_error_route(route);
+            (stream, delayed.subscribe(|_| {}))
+        };
+        drop(runtime);
+        assert_eq!(seen.recv().as_deref(), Ok("`delay`: the scheduler has ended while items waited"));
+        assert!(stream.is_closed() && delayed.is_closed());
+    });
+}
+
+#[test]
+fn a_runtime_without_a_timer_is_an_error() {
+    watchdog(|| {
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let mut subject = Local::subject::<u32, StreamError>();
+            let (debounced, of_debounce) = errors();
+            let (ticks, of_ticks) = errors();
+            let (retried, of_retry) = errors();
+            subject.clone().debounce(ms(5)).on_error_route(debounced).subscribe(|_| {});
+            Local::interval(ms(5)).stream_error().on_error_route(ticks).subscribe(|_| {});
+            Local::throw_err::<u32, _>(down())
+                .retry_with(Retry::forever().fixed(ms(5)))
+                .on_error_route(retried)
+                .subscribe(|_| {});
+            subject.next(1);
+            for seen in [of_debounce, of_ticks, of_retry] {
+                let error = loop {
+                    match seen.try_recv() {
+                        Ok(error) => break error,
+                        Err(_) => tokio::task::yield_now().await,
+                    }
+                };
+                assert!(error.starts_with("panic in `sleep`: A Tokio 1.x context"), "{error}");
+            }
+        });
+    });
+}
+
+#[test]
+fn block_on_a_thread_that_must_not_wait_is_an_overflow() {
+    watchdog(|| {
+        let runtime = many_threads();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (route, seen) = errors();
+            // The consumer cannot make room: it is a task of this very thread.
+            Local::from_iter(0..1000)
+                .stream_error()
+                .observe_on_with(LocalScheduler, blocking(4))
+                .on_error_route(route)
+                .subscribe(|_| {});
+            let error = loop {
+                match seen.try_recv() {
+                    Ok(error) => break error,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            };
+            assert_eq!(error, "`observe_on`: buffer of 4 items is full");
+        });
+    });
+}
+
+/// A queue that refuses everything, in one way or another.
+struct Refuses {
+    push: bool,
+    flush_panics: bool,
+    flushed: Rc<Cell<u32>>,
+}
+
+impl DeadLetterQueue for Refuses {
+    fn push(&mut self, letter: DeadLetter) -> Result<(), DeadLetterError> {
+        if self.push {
+            return Ok(());
+        }
+        Err(DeadLetterError { letter: Box::new(letter), cause: QueueError::Full { capacity: 0 } })
+    }
+
+    fn flush(&mut self) -> Result<(), QueueError> {
+        self.flushed.set(self.flushed.get() + 1);
+        assert!(!self.flush_panics, "no flush today");
+        Err(QueueError::Other("the flush failed".into()))
+    }
+}
+
+#[test]
+fn no_failure_of_a_queue_is_lost() {
+    unhandled("");
+    let queue = |push, flush_panics| Refuses { push, flush_panics, flushed: Rc::default() };
+    let bad = |_: &String| Err::<u32, _>(Reason::decode("bad"));
+    let line = || Local::of("line".to_string()).stream_error();
+    let log = Rc::new(RefCell::new(vec![]));
+    let route = || {
+        let log = log.clone();
+        observer(move |error: StreamError| log.borrow_mut().push(error.to_string()))
+    };
+    // Both fail: the first is the stream's error, the second the hook's.
+    line().try_map(bad).dead_letter(queue(false, false)).on_error_route(route()).subscribe(|_| {});
+    assert!(log.borrow_mut().remove(0).ends_with("the queue is full: it holds 0 letters"));
+    assert_eq!(unhandled("the flush failed").len(), 1);
+    // A panic of the flush is the stream's error, but the source's own goes first.
+    line().try_map(bad).dead_letter(queue(true, true)).on_error_route(route()).subscribe(|_| {});
+    assert_eq!(log.borrow_mut().remove(0), "panic in `dead_letter`: no flush today");
+    Local::throw_err::<String, _>(down())
+        .try_map(bad)
+        .dead_letter(queue(true, true))
+        .on_error_route(route())
+        .subscribe(|_| {});
+    assert_eq!(log.borrow_mut().remove(0), "down");
+    // Nobody listens below: the hook's. And letters are flushed also without an end.
+    let flushed = Rc::new(Cell::new(0));
+    let mut subject = Local::subject::<String, StreamError>();
+    let counting = Refuses { push: true, flush_panics: false, flushed: flushed.clone() };
+    let lines =
+        subject.clone().try_map(|line| line.parse::<u32>().map_err(Reason::decode)).dead_letter(counting);
+    lines.take(1).on_error_route(route()).subscribe(|_| {});
+    subject.next("bad".into());
+    subject.next("1".into());
+    assert_eq!((flushed.get(), log.borrow().len()), (1, 0));
+    assert_eq!(unhandled("the flush failed").len(), 2);
+}
+
+/// Panics when it is cloned while told so.
+struct Fragile(Arc<AtomicBool>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.0.load(Ordering::SeqCst), "it broke");
+        Self(self.0.clone())
+    }
+}
+
+#[test]
+fn a_clone_that_panics_ends_the_subscribers_and_not_the_producer() {
+    let breaks = Arc::new(AtomicBool::new(false));
+    let (route, seen) = errors();
+    let mut subject = Local::behavior_subject::<Fragile, StreamError>(Fragile(breaks.clone()));
+    subject.clone().on_error_route(route).subscribe(|_| {});
+    breaks.store(true, Ordering::SeqCst);
+    subject.next(Fragile(breaks.clone()));
+    assert_eq!(seen.try_recv().as_deref(), Ok("panic in `subject`: it broke"));
+    assert!(subject.is_closed());
+    let (late, seen) = errors();
+    subject.clone().on_error_route(late).subscribe(|_| {});
+    assert_eq!(seen.try_recv().as_deref(), Ok("panic in `subject`: an item could not be cloned"));
+}
+
+#[test]
+fn a_source_whose_clone_panics_is_an_error_of_the_retry() {
+    let cloned = Rc::new(Cell::new(0));
+    struct Source(Rc<Cell<u32>>);
+    impl Clone for Source {
+        fn clone(&self) -> Self {
+            self.0.set(self.0.get() + 1);
+            assert!(self.0.get() < 2, "no second one");
+            Self(self.0.clone())
+        }
+    }
+    let (route, seen) = errors();
+    let source = Source(cloned);
+    Local::defer(move || {
+        let _source = &source;
+        Local::throw_err::<u32, _>(down())
+    })
+    .retry_with(Retry::times(5))
+    .on_error_route(route)
+    .subscribe(|_| {});
+    assert_eq!(seen.try_recv().as_deref(), Ok("panic in `retry_with`: no second one"));
+}
+
+#[test]
+fn a_stream_that_panics_when_it_is_dropped_has_ended_all_the_same() {
+    struct Ends;
+    impl futures::Stream for Ends {
+        type Item = Result<u32, StreamError>;
+        fn poll_next(self: Pin<&mut Self>, _: &mut task::Context<'_>) -> task::Poll<Option<Self::Item>> {
+            task::Poll::Ready(Some(Err(down())))
+        }
+    }
+    impl Drop for Ends {
+        fn drop(&mut self) {
+            assert!(thread::panicking(), "a stream's drop");
+        }
+    }
+    watchdog(|| {
+        unhandled("");
+        let runtime = many_threads();
+        let _inside = runtime.enter();
+        let (route, seen) = errors();
+        Shared::from_stream_result(Ends).on_error_route(route).subscribe(|_| {});
+        assert_eq!(seen.recv().as_deref(), Ok("down"));
+        assert_eq!(unhandled("a stream's drop").len(), 1);
+    });
+}
+
+#[test]
+fn gates_above_each_other_are_freed_with_their_sources() {
+    let held = Arc::new(());
+    let keep = || {
+        let held = held.clone();
+        move |_| drop(held.clone())
+    };
+    let subject = Local::subject::<u32, Infallible>;
+    subject().flat_map(Local::of).take_until(subject()).subscribe(keep());
+    subject().merge(subject()).merge(subject()).subscribe(keep());
+    subject().zip(subject()).map(|(v, _)| v).combine_latest(subject(), |v, _| v).subscribe(keep());
+    assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
+fn a_panic_is_settled_by_the_thread_that_caught_it() {
+    watchdog(|| {
+        // While the panic unwinds, the iterator waits in its drop until the other source has ended.
+        struct Waits(mpsc::Sender<()>, mpsc::Receiver<()>);
+        impl Iterator for Waits {
+            type Item = u32;
+            fn next(&mut self) -> Option<u32> {
+                Some(1)
+            }
+        }
+        impl Drop for Waits {
+            fn drop(&mut self) {
+                self.0.send(()).unwrap_or_default();
+                self.1.recv().unwrap_or_default();
+            }
+        }
+        let (unwinding, wait) = mpsc::channel();
+        let (go_on, may_go_on) = mpsc::channel();
+        let other = Shared::subject::<u32, Infallible>();
+        let (ends, (route, seen), count) = (other.clone(), errors(), Arc::new(AtomicUsize::new(0)));
+        let helper = thread::spawn(move || {
+            wait.recv().unwrap_or_default();
+            ends.complete();
+            go_on.send(()).unwrap_or_default();
+        });
+        let panics = count.clone();
+        let merged = other.merge(Shared::from_iter(Waits(unwinding, may_go_on)));
+        merged
+            .map(move |_| {
+                panics.fetch_add(1, Ordering::SeqCst);
+                assert_eq!(1, 2, "the real message");
+            })
+            .stream_error()
+            .on_error_route(route)
+            .subscribe(|()| {});
+        helper.join().expect("no panic");
+        let error = seen.try_recv().expect("an error");
+        assert!(error.starts_with("panic in `map`: ") && error.contains("the real message"), "{error}");
+        assert!(seen.try_recv().is_err() && count.load(Ordering::SeqCst) == 1);
+    });
+}
