@@ -189,6 +189,29 @@ pub(crate) fn settle_with(failure: StreamError, settle: impl FnOnce()) {
     }
 }
 
+/// Gives a task, and the observer in it, to a scheduler. One without a runtime panics and drops both; what is dropped
+/// with the observer may [take](take_failure) that as a failure.
+pub(crate) fn schedule(operator: &'static str, give: impl FnOnce()) -> bool {
+    let message = "the scheduler takes no task (is there a runtime?)".into();
+    let outer = FAILURE.replace(Some(PanicError { operator, message }.into()));
+    let given = catch(operator, give);
+    let untaken = FAILURE.replace(outer);
+    match given {
+        Ok(()) => true,
+        Err(panic) => {
+            if untaken.is_some() {
+                unhandled(&panic.into());
+            }
+            false
+        }
+    }
+}
+
+/// Whether there is a failure to take.
+pub(crate) fn failure_waits() -> bool {
+    FAILURE.with_borrow(Option::is_some)
+}
+
 /// The failure that is ending what is being dropped, if there is one and nobody has taken it.
 pub(crate) fn take_failure() -> Option<StreamError> {
     FAILURE.take()

@@ -368,3 +368,31 @@ fn a_panic_is_settled_by_the_thread_that_caught_it() {
         assert!(seen.try_recv().is_err() && count.load(Ordering::SeqCst) == 1);
     });
 }
+
+#[test]
+fn a_source_without_a_runtime_is_an_error_of_what_is_below() {
+    let said = "panic in `interval`: the scheduler takes no task (is there a runtime?)";
+    let (route, seen) = errors();
+    Local::timer(ms(1)).stream_error().on_error_route(route).subscribe(|()| {});
+    assert_eq!(seen.try_recv().as_deref(), Ok(said));
+    let (route, seen) = errors();
+    let merged = Shared::interval(ms(1)).stream_error().merge(Shared::never().stream_error());
+    merged.on_error_route(route).subscribe(|_| {});
+    assert_eq!(seen.try_recv().as_deref(), Ok(said));
+}
+
+#[test]
+fn a_panic_above_a_timer_ends_what_is_below_it() {
+    fn explodes(v: u32) -> u32 {
+        assert!(v < 2, "two");
+        v
+    }
+    watchdog(|| {
+        let runtime = many_threads();
+        let _inside = runtime.enter();
+        let (route, seen) = errors();
+        let crossed = Shared::from_iter(0..4).map(explodes).observe_on(SharedScheduler).delay(ms(1));
+        crossed.stream_error().on_error_route(route).subscribe(|_| {});
+        assert_eq!(seen.recv().as_deref(), Ok("panic in `map`: two"));
+    });
+}

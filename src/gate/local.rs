@@ -8,7 +8,7 @@ use std::{
 use rxrust::subscription::{BoxedSubscription, Subscription};
 
 use super::{Gate, Machine, Step, panic_of_machine};
-use crate::error::{StreamError, catch, drop_caught, unhandled};
+use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
 pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
@@ -172,14 +172,16 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         }
     }
 
-    fn settle(&self) {
+    fn settle(&self, only_source: bool) {
         let inner = &*self.0;
+        let fails = inner.panicked.get() || (only_source && !inner.closed.get() && failure_waits());
         // Not while the panic is still on its way: whoever catches it settles.
-        if !inner.panicked.get() || std::thread::panicking() {
+        if !fails || std::thread::panicking() {
             return;
         }
         let Ok(mut guard) = inner.machine.try_borrow_mut() else { return };
         inner.panicked.set(false);
+        inner.closed.set(true);
         let Some(mut machine) = guard.take() else { return };
         drop(guard);
         let failure = panic_of_machine();

@@ -69,9 +69,10 @@ pub trait Gate<M, In>: Clone {
     fn close(&self);
     /// Hangs an upstream subscription on the gate: it is ended when the gate closes (at once, if it has closed).
     fn attach(&self, upstream: Self::Sub);
-    /// Called when an observer that feeds the gate is dropped: if the machine has panicked under it, the downstream is
-    /// ended with that now, by whoever caught the panic.
-    fn settle(&self);
+    /// Called when an observer that feeds the gate is dropped. If the machine has panicked under it, the downstream is
+    /// ended with that now, by whoever caught the panic. Likewise if a failure above, which no error type there could
+    /// hold, is what drops the observer of the gate's only source; a source beside it is not harmed by such a failure.
+    fn settle(&self, only_source: bool);
     /// See [`Gate::Weak`].
     fn downgrade(&self) -> Self::Weak;
     /// The gate, if somebody still holds it.
@@ -161,7 +162,7 @@ fn panic_of_machine() -> StreamError {
 /// Sends the end of a source. Its observer is given away with that, so a panic is caught here.
 pub(crate) fn settled<M, In>(gate: &impl Gate<M, In>, send: impl FnOnce()) {
     if let Err(panic) = catch("downstream", send) {
-        settle_with(panic.into(), || gate.settle());
+        settle_with(panic.into(), || gate.settle(false));
     }
 }
 
@@ -254,7 +255,7 @@ pub struct GateObserver<Sc: Flow, M, In, P> {
 
 impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
     fn drop(&mut self) {
-        self.gate.settle();
+        self.gate.settle(false);
     }
 }
 
@@ -364,7 +365,7 @@ pub struct ActObserver<Sc: Flow, M, In, Act, P, Sch> {
 
 impl<Sc: Flow, M, In, Act, P, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> {
     fn drop(&mut self) {
-        self.gate.settle();
+        self.gate.settle(false);
     }
 }
 

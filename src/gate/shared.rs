@@ -12,7 +12,7 @@ use crossbeam_utils::atomic::AtomicCell;
 use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
 use super::{Gate, Machine, Step, panic_of_machine, thread_token};
-use crate::error::{StreamError, catch, drop_caught, unhandled};
+use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
 
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
 /// machine's own downstream feeds back is never held up by it.
@@ -139,19 +139,34 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
         upstream.unsubscribe();
     }
 
-    fn settle(&self) {
+    fn settle(&self, only_source: bool) {
         let inner = &*self.0;
         // Not while the panic is still on its way: whoever catches it settles.
-        if inner.panicked.load(Ordering::Relaxed) != thread_token() || std::thread::panicking() {
+        if std::thread::panicking() {
             return;
         }
-        // Another thread may have it in its hands, to see that the gate has closed and to put it back.
-        let mut boxed = loop {
-            match inner.slot.take() {
-                Some(boxed) if matches!(*boxed, Slot::Machine(_)) => break boxed,
-                _ if inner.panicked.load(Ordering::Acquire) != 0 => std::thread::yield_now(),
-                _ => return,
+        let mut boxed = if inner.panicked.load(Ordering::Relaxed) == thread_token() {
+            // Another thread may have it in its hands, to see that the gate has closed and to put it back.
+            loop {
+                match inner.slot.take() {
+                    Some(boxed) if matches!(*boxed, Slot::Machine(_)) => break boxed,
+                    _ if inner.panicked.load(Ordering::Acquire) != 0 => std::thread::yield_now(),
+                    _ => return,
+                }
             }
+        } else if only_source && failure_waits() {
+            let found = match inner.slot.take() {
+                Some(note) if matches!(*note, Slot::Note) => inner.leave_note(Some(note)),
+                found => found,
+            };
+            // If somebody runs it just now, the failure goes to the hook.
+            let Some(boxed) = found else { return };
+            if inner.closed.swap(true, Ordering::AcqRel) {
+                return inner.give_up(boxed);
+            }
+            boxed
+        } else {
+            return;
         };
         inner.panicked.store(0, Ordering::Release);
         if let Slot::Machine(machine) = &mut *boxed {

@@ -240,7 +240,7 @@ impl<Sc: Flow, M, I, E> SourceObserver<Sc, M, I, E> {
 
 impl<Sc: Flow, M, I, E> Drop for SourceObserver<Sc, M, I, E> {
     fn drop(&mut self) {
-        self.gate.settle();
+        self.gate.settle(true);
         (self.gone)(&self.gate);
     }
 }
@@ -285,6 +285,6 @@ impl<Sc: Flow, M: Machine<Timed<I, E>>, I, E> Tick for Handle<Sc, M, I, E> {
 
 impl<Sc: Flow, M, I, E> Drop for Handle<Sc, M, I, E> {
     fn drop(&mut self) {
-        self.0.settle();
+        self.0.settle(false);
     }
 }

@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, complete, drop_caught, fail, unhandled},
+    error::{catch, complete, drop_caught, fail, schedule},
     time::Cancel,
 };
 
@@ -84,10 +84,8 @@ where
     let cancel = Cancel::default();
     let live = Live { stream: Box::pin(stream), down };
     let task = StreamTask { live: Some(live), read, cancel: cancel.clone() };
-    if let Err(panic) = catch("from_stream", || drop(scheduler.schedule(task, None))) {
-        // A scheduler without a runtime has dropped the task, and the observer with it.
+    if !schedule("from_stream", || drop(scheduler.schedule(task, None))) {
         cancel.cancel();
-        unhandled(&panic.into());
     }
     cancel
 }

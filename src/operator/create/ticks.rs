@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, complete, drop_caught, fail, unhandled},
+    error::{catch, complete, drop_caught, fail, schedule},
     time::{Cancel, Clock, Grid, deadline},
 };
 
@@ -91,10 +91,8 @@ where
             sleep: None,
             cancel: cancel.clone(),
         };
-        if let Err(panic) = catch("interval", || drop(scheduler.schedule(task, None))) {
-            // A scheduler without a runtime has dropped the task, and the observer with it.
+        if !schedule("interval", || drop(scheduler.schedule(task, None))) {
             cancel.cancel();
-            unhandled(&panic.into());
         }
         cancel
     }

@@ -122,7 +122,9 @@ pub trait ErrorOps: Observable + 'static {
 
     /// The same stream with [`StreamError`](crate::StreamError) as its error: a source's own error becomes [`StreamError::Source`](crate::StreamError::Source), and
     /// panics of closures, full buffers and refused dead letters, above and below, are errors of the stream that can
-    /// be routed from here on.
+    /// be routed from here on. Above, it reaches up to an operator with several sources: there a failure that its own
+    /// error type cannot hold ends only the source that it is of, so that the others are not harmed. Put it on each
+    /// source where it shall end them all.
     ///
     /// ```
     /// use rxevents::prelude::*;

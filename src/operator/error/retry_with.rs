@@ -179,7 +179,7 @@ where
                                     perform::<C, S, T, E, U>(gate, scheduler, act)
                                 });
                             },
-                            settle: |gate| gate.settle(),
+                            settle: |gate| gate.settle(false),
                         };
                         let started = starter.start(target, scheduler.clone());
                         C::Scope::send(gate, Attempt::Waiting(timer, started), |act| next = Some(act));
@@ -226,7 +226,7 @@ pub struct AttemptObserver<Sc: Flow, M, In, Act, Sch> {
 
 impl<Sc: Flow, M, In, Act, Sch> Drop for AttemptObserver<Sc, M, In, Act, Sch> {
     fn drop(&mut self) {
-        self.gate.settle();
+        self.gate.settle(true);
     }
 }
 

@@ -21,7 +21,7 @@ use rxrust::{
 
 use crate::{
     buffer::{Buffer, Overflow},
-    error::{OverflowError, StreamError, catch, complete, drop_caught, fail},
+    error::{OverflowError, StreamError, catch, complete, drop_caught, fail, take_failure, unhandled},
     gate::{Flow, LOOK_AGAIN, SubOf, Waiting, thread_token},
     time::{Cancel, Clock},
 };
@@ -97,7 +97,8 @@ where
                 }
             }
         }
-        let gone = |side: &HandIn<QueueOf<C, I, E>, Sch>| side.end(End::Gone);
+        let gone =
+            |side: &HandIn<QueueOf<C, I, E>, Sch>| side.end(take_failure().map_or(End::Gone, End::Failure));
         let hand_in = HandIn {
             queue: queue.clone(),
             scheduler,
@@ -179,6 +180,8 @@ enum End<E> {
     Complete,
     Error(E),
     Overflow(OverflowError),
+    /// A failure above, which no error type there could hold, has dropped the observer.
+    Failure(StreamError),
     /// The source has dropped its observer.
     Gone,
 }
@@ -416,6 +419,8 @@ where
                     (Some(down), End::Complete) => complete(down),
                     (Some(down), End::Error(error)) => crate::error::error(down, error),
                     (Some(down), End::Overflow(full)) => fail(down, full),
+                    (Some(down), End::Failure(failure)) => fail(down, failure),
+                    (None, End::Failure(failure)) => unhandled(&failure),
                     (_, End::Gone) | (None, _) => {}
                 }
                 return Poll::Ready(());

@@ -166,7 +166,7 @@ pub struct SwitchedObserver<Sc: Flow, M, In, Act, Sch> {
 
 impl<Sc: Flow, M, In, Act, Sch> Drop for SwitchedObserver<Sc, M, In, Act, Sch> {
     fn drop(&mut self) {
-        self.gate.settle();
+        self.gate.settle(false);
     }
 }
 
