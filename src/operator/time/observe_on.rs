@@ -28,6 +28,8 @@ use crate::{
 
 /// How many items the task delivers before it lets others run.
 const BUDGET: usize = 256;
+/// How often the task looks for the next item before it sleeps.
+const PATIENCE: u32 = 64;
 
 /// See [`observe_on`](super::TimeOps::observe_on).
 #[derive(Clone)]
@@ -82,6 +84,7 @@ where
             down: None,
             queue: queue.clone(),
             batch: VecDeque::new(),
+            idle: PATIENCE,
             cancel: cancel.clone(),
             room: room.clone(),
             lost: |task| task.lost(),
@@ -316,6 +319,8 @@ pub struct HandOff<O, R, I, E> {
     down: Option<O>,
     queue: R,
     batch: VecDeque<I>,
+    /// How often it has looked since there was an item.
+    idle: u32,
     cancel: Cancel,
     room: Option<Arc<Room>>,
     /// For the drop; a function, as a `Drop` has no bounds of its own.
@@ -410,7 +415,13 @@ where
             let mut queue = this.queue.rc_deref_mut();
             if queue.items.is_empty() {
                 let Some(end) = queue.end.take() else {
-                    queue.asleep = true;
+                    // To wake a thread costs as much as a thousand items: look again a few times before it sleeps.
+                    if this.idle < PATIENCE {
+                        this.idle += 1;
+                        context.waker().wake_by_ref();
+                    } else {
+                        queue.asleep = true;
+                    }
                     return Poll::Pending;
                 };
                 drop(queue);
@@ -427,6 +438,7 @@ where
             }
             mem::swap(&mut queue.items, &mut this.batch);
             drop(queue);
+            this.idle = 0;
             if let Some(room) = &this.room {
                 room.notify();
             }
