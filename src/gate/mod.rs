@@ -3,8 +3,9 @@
 //! An operator with more than one input is a [`Machine`]: its state and the observer below it. Its inputs go through
 //! a [`Gate`]: whoever finds the machine free runs it, everybody else (another thread, or the machine's own
 //! downstream calling back) leaves the input in the gate's inbox, and the one who runs it takes that too, in order.
-//! So a machine sees one input at a time, never waits for another thread to leave its downstream, never loses an
-//! input and never deadlocks with itself.
+//! So a machine sees one input at a time and loses none, and nobody waits for another thread to leave the machine's
+//! downstream, but for one case: who finds 1,024 inputs in the inbox waits for room, unless the one who makes room waits
+//! for him.
 //!
 //! [`LocalGate`] is a `RefCell`; [`SharedGate`] costs two atomic exchanges per input when nobody competes. A machine
 //! that panics is closed; the panic goes on to the source that drives the gate, is caught there, and ends the machine

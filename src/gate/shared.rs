@@ -15,7 +15,7 @@ use super::{Gate, Machine, Step, panic_of_machine, thread_token};
 use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
 
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
-/// machine's own downstream feeds back is never held up by it.
+/// thread that runs the machine feeds back is never held up by it.
 const INBOX: usize = 1024;
 /// How often a waiting sender looks whether the machine has got another runner.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(10);
