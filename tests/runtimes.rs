@@ -51,6 +51,8 @@ fn a_consumer_that_feeds_back_does_not_wait_for_itself() {
         let _inside = runtime.enter();
         let mut subject = Shared::subject::<u32, Infallible>();
         let (mut back, (errors, seen)) = (subject.clone(), errors());
+        // Once the producer is out of the subject, so that the consumer's own thread runs it.
+        let (left, has_left) = mpsc::channel::<()>();
         subject
             .clone()
             .stream_error()
@@ -58,40 +60,46 @@ fn a_consumer_that_feeds_back_does_not_wait_for_itself() {
             .on_error_route(errors)
             .subscribe(move |v| {
                 if v == 0 {
+                    has_left.recv().unwrap_or_default();
                     (1..=5).for_each(|v| back.next(v));
                 }
             });
         subject.next(0);
+        left.send(()).unwrap_or_default();
         assert_eq!(seen.recv().as_deref(), Ok("`observe_on`: buffer of 2 items is full"));
     });
 }
 
+/// Who comes first decides whether all arrive, or the consumer finds the queue full that only it could empty.
 #[test]
 fn a_full_inbox_and_a_full_queue_do_not_wait_for_each_other() {
     watchdog(|| {
         let runtime = many_threads();
         let _inside = runtime.enter();
         let (mut source, feed) = (Shared::subject::<u32, Infallible>(), Shared::subject::<u32, Infallible>());
-        let (mut back, (done, all)) = (feed.clone(), mpsc::channel());
-        let (producer_waits, begin) = mpsc::channel::<()>();
-        let mut seen = 0;
-        source.clone().merge(feed).observe_on_with(SharedScheduler, blocking(1)).subscribe(move |v| {
-            if v == 0 {
-                begin.recv().unwrap_or_default();
-                (1..=2000).for_each(|v| back.next(v));
-            }
-            seen += 1;
-            if seen == 2010 {
-                done.send(()).unwrap_or_default();
-            }
-        });
-        thread::spawn(move || {
-            source.next(0);
-            source.next(1);
-            producer_waits.send(()).unwrap_or_default();
-            (2..10).for_each(|v| source.next(v));
-        });
-        assert_eq!(all.recv(), Ok(()));
+        let (mut back, (done, outcome)) = (feed.clone(), mpsc::channel());
+        let (overflow, mut seen) = (done.clone(), 0);
+        source
+            .clone()
+            .merge(feed)
+            .observe_on_with(SharedScheduler, blocking(1))
+            .stream_error()
+            .on_error_route(observer(move |error: StreamError| {
+                overflow.send(error.to_string()).unwrap_or_default();
+            }))
+            .subscribe(move |v| {
+                if v == 0 {
+                    (1..=2000).for_each(|v| back.next(v));
+                }
+                seen += 1;
+                if seen == 2010 {
+                    done.send("all".into()).unwrap_or_default();
+                }
+            });
+        let producer = thread::spawn(move || (0..10).for_each(|v| source.next(v)));
+        let outcome = outcome.recv().expect("an end");
+        assert!(["all", "`observe_on`: buffer of 1 items is full"].contains(&outcome.as_str()), "{outcome}");
+        producer.join().expect("no panic");
     });
 }
 
