@@ -18,7 +18,7 @@ pub use local::{LocalGate, WeakLocalGate};
 pub(crate) use shared::{LOOK_AGAIN, Waiting};
 pub use shared::{SharedGate, WeakSharedGate};
 
-use std::{convert::Infallible, marker::PhantomData};
+use std::convert::Infallible;
 
 use rxrust::{
     context::{Context, LocalScope, Scope, SharedScope},
@@ -99,45 +99,31 @@ pub trait Flow: Scope {
         M: Machine<In, Act>;
 }
 
-impl Flow for LocalScope {
-    type Gate<M, In> = LocalGate<M, In>;
-    const THREADS: bool = false;
+macro_rules! flow {
+    ($scope:ident, $gate:ident, threads: $threads:literal) => {
+        impl Flow for $scope {
+            type Gate<M, In> = $gate<M, In>;
+            const THREADS: bool = $threads;
 
-    fn gate<M, In, Act>(machine: M) -> LocalGate<M, In>
-    where
-        M: Machine<In, Act>,
-    {
-        LocalGate::new(machine, <M as Machine<In, Act>>::fail)
-    }
+            fn gate<M, In, Act>(machine: M) -> $gate<M, In>
+            where
+                M: Machine<In, Act>,
+            {
+                $gate::new(machine, <M as Machine<In, Act>>::fail)
+            }
 
-    #[inline(always)]
-    fn send<M, In, Act>(gate: &LocalGate<M, In>, input: In, perform: impl FnMut(Act))
-    where
-        M: Machine<In, Act>,
-    {
-        gate.send(input, perform);
-    }
+            #[inline(always)]
+            fn send<M, In, Act>(gate: &$gate<M, In>, input: In, perform: impl FnMut(Act))
+            where
+                M: Machine<In, Act>,
+            {
+                gate.send(input, perform);
+            }
+        }
+    };
 }
-
-impl Flow for SharedScope {
-    type Gate<M, In> = SharedGate<M, In>;
-    const THREADS: bool = true;
-
-    fn gate<M, In, Act>(machine: M) -> SharedGate<M, In>
-    where
-        M: Machine<In, Act>,
-    {
-        SharedGate::new(machine, <M as Machine<In, Act>>::fail)
-    }
-
-    #[inline(always)]
-    fn send<M, In, Act>(gate: &SharedGate<M, In>, input: In, perform: impl FnMut(Act))
-    where
-        M: Machine<In, Act>,
-    {
-        gate.send(input, perform);
-    }
-}
+flow!(LocalScope, LocalGate, threads: false);
+flow!(SharedScope, SharedGate, threads: true);
 
 /// The gate of context `C` around machine `M` with inputs `In`.
 pub type GateOf<C, M, In> = <<C as Context>::Scope as Flow>::Gate<M, In>;
@@ -208,42 +194,47 @@ pub enum Either<A, B, E> {
 /// Which input of a machine a signal of one source is.
 pub trait Port<T, E, In> {
     /// The signal as one of the machine's inputs.
-    fn input(signal: Signal<T, E>) -> In;
+    fn input(&self, signal: Signal<T, E>) -> In;
+    /// Whether nobody listens to this source any more, though the gate is open.
+    #[inline]
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// All sources alike.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Any;
 /// The source that the operator was called on.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Left;
 /// The other source.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Right;
 /// The source of a flattening operator.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Outer;
 /// An inner source of a flattening operator.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Inner;
 
 impl<T, E> Port<T, E, Signal<T, E>> for Any {
     #[inline]
-    fn input(signal: Signal<T, E>) -> Signal<T, E> {
+    fn input(&self, signal: Signal<T, E>) -> Signal<T, E> {
         signal
     }
 }
 
 impl<A, B, E> Port<A, E, Either<A, B, E>> for Left {
     #[inline]
-    fn input(signal: Signal<A, E>) -> Either<A, B, E> {
+    fn input(&self, signal: Signal<A, E>) -> Either<A, B, E> {
         Either::Left(signal)
     }
 }
 
 impl<A, B, E> Port<B, E, Either<A, B, E>> for Right {
     #[inline]
-    fn input(signal: Signal<B, E>) -> Either<A, B, E> {
+    fn input(&self, signal: Signal<B, E>) -> Either<A, B, E> {
         Either::Right(signal)
     }
 }
@@ -251,7 +242,7 @@ impl<A, B, E> Port<B, E, Either<A, B, E>> for Right {
 /// The observer that hands the signals of one source to a gate.
 pub struct GateObserver<Sc: Flow, M, In, P> {
     gate: Sc::Gate<M, In>,
-    types: PhantomData<fn() -> P>,
+    port: P,
 }
 
 impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
@@ -260,16 +251,10 @@ impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
     }
 }
 
-impl<Sc: Flow, M, In, P> Clone for GateObserver<Sc, M, In, P> {
-    fn clone(&self) -> Self {
-        Self::new(&self.gate)
-    }
-}
-
-impl<Sc: Flow, M, In, P> GateObserver<Sc, M, In, P> {
+impl<Sc: Flow, M, In, P: Default> GateObserver<Sc, M, In, P> {
     /// An observer for the sources of port `P`.
     pub fn new(gate: &Sc::Gate<M, In>) -> Self {
-        Self { gate: gate.clone(), types: PhantomData }
+        Self { gate: gate.clone(), port: P::default() }
     }
 }
 
@@ -281,20 +266,20 @@ where
 {
     #[inline]
     fn next(&mut self, item: T) {
-        Sc::send(&self.gate, P::input(Signal::Next(item)), never);
+        Sc::send(&self.gate, self.port.input(Signal::Next(item)), never);
     }
 
     fn error(self, error: E) {
-        settled(&self.gate, || Sc::send(&self.gate, P::input(Signal::Error(error)), never));
+        settled(&self.gate, || Sc::send(&self.gate, self.port.input(Signal::Error(error)), never));
     }
 
     fn complete(self) {
-        settled(&self.gate, || Sc::send(&self.gate, P::input(Signal::Complete), never));
+        settled(&self.gate, || Sc::send(&self.gate, self.port.input(Signal::Complete), never));
     }
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.gate.closed()
+        self.port.is_over() || self.gate.closed()
     }
 }
 
@@ -361,12 +346,13 @@ pub struct ActObserver<Sc: Flow, M, In, Act, P, Sch> {
     gate: Sc::Gate<M, In>,
     scheduler: Sch,
     perform: Perform<Sc, M, In, Act, Sch>,
-    types: PhantomData<fn() -> P>,
+    port: P,
+    only_source: bool,
 }
 
 impl<Sc: Flow, M, In, Act, P, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> {
     fn drop(&mut self) {
-        self.gate.settle(false);
+        self.gate.settle(self.only_source);
     }
 }
 
@@ -374,9 +360,20 @@ impl<Sc: Flow, M, In, Act, P, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> 
 pub type Perform<Sc, M, In, Act, Sch> = fn(&<Sc as Flow>::Gate<M, In>, &Sch, Act);
 
 impl<Sc: Flow, M, In, Act, P, Sch: Clone> ActObserver<Sc, M, In, Act, P, Sch> {
-    /// An observer for the sources of port `P`.
-    pub fn new(gate: &Sc::Gate<M, In>, scheduler: &Sch, perform: Perform<Sc, M, In, Act, Sch>) -> Self {
-        Self { gate: gate.clone(), scheduler: scheduler.clone(), perform, types: PhantomData }
+    /// An observer for the source at `port`.
+    pub fn new(
+        gate: &Sc::Gate<M, In>,
+        scheduler: &Sch,
+        perform: Perform<Sc, M, In, Act, Sch>,
+        port: P,
+    ) -> Self {
+        Self { gate: gate.clone(), scheduler: scheduler.clone(), perform, port, only_source: false }
+    }
+
+    /// The gate has no other source; see [`Gate::settle`].
+    pub fn only_source(mut self) -> Self {
+        self.only_source = true;
+        self
     }
 }
 
@@ -387,8 +384,8 @@ impl<Sc: Flow, M, In, Act, P, Sch> ActObserver<Sc, M, In, Act, P, Sch> {
         M: Machine<In, Act>,
         P: Port<T, E, In>,
     {
-        let Self { gate, scheduler, perform, .. } = self;
-        Sc::send(gate, P::input(signal), |act| perform(gate, scheduler, act));
+        let Self { gate, scheduler, perform, port, .. } = self;
+        Sc::send(gate, port.input(signal), |act| perform(gate, scheduler, act));
     }
 }
 
@@ -413,6 +410,6 @@ where
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.gate.closed()
+        self.port.is_over() || self.gate.closed()
     }
 }

@@ -67,10 +67,11 @@ where
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
         let gate = C::Scope::gate(Catching { down: Down::new(down), f: Some(self.f), types: PhantomData });
-        let observer = ActObserver::new(&gate, &scheduler, |gate, scheduler, other: B| {
-            let observer = ActObserver::new(gate, scheduler, |_, _, _| {});
+        let follow = |gate: &_, scheduler: &_, other: B| {
+            let observer = ActObserver::new(gate, scheduler, |_, _, _| {}, Second);
             attach(gate, other.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));
-        });
+        };
+        let observer = ActObserver::new(&gate, &scheduler, follow, First);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
         gate.downgrade()
     }
@@ -94,14 +95,14 @@ pub struct Second;
 
 impl<T, E, E2> Port<T, E, Caught<T, E, E2>> for First {
     #[inline]
-    fn input(signal: Signal<T, E>) -> Caught<T, E, E2> {
+    fn input(&self, signal: Signal<T, E>) -> Caught<T, E, E2> {
         Caught::Source(signal)
     }
 }
 
 impl<T, E, E2> Port<T, E2, Caught<T, E, E2>> for Second {
     #[inline]
-    fn input(signal: Signal<T, E2>) -> Caught<T, E, E2> {
+    fn input(&self, signal: Signal<T, E2>) -> Caught<T, E, E2> {
         Caught::Other(signal)
     }
 }

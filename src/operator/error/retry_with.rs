@@ -10,7 +10,9 @@ use rxrust::{
 
 use crate::{
     error::{PanicError, StreamError, catch, named, unhandled},
-    gate::{Down, Flow, Gate, GateOf, GateSubOf, Machine, Perform, Signal, Step, SubOf, attach, settled},
+    gate::{
+        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Port, Signal, Step, SubOf, attach, settled,
+    },
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
 
@@ -109,11 +111,12 @@ impl<S, T, E> ObservableType for RetryWith<S, T, E> {
 
 type MachineOf<C, S, T, E> = Retrying<<C as Context>::Inner, S, T, E>;
 type RetryGate<C, S, T, E> = GateOf<C, MachineOf<C, S, T, E>, Attempt<T, E>>;
-type SourceObserver<C, S, T, E> = AttemptObserver<
+type SourceObserver<C, S, T, E> = ActObserver<
     <C as Context>::Scope,
     MachineOf<C, S, T, E>,
     Attempt<T, E>,
     Act<S>,
+    Numbered,
     <C as Context>::Scheduler,
 >;
 type TickOf<C, S, T, E> = RetryTick<RetryGate<C, S, T, E>, <C as Context>::Scheduler>;
@@ -157,12 +160,9 @@ where
             while let Some(act) = next.take() {
                 match act {
                     Act::Subscribe(source, attempt) => {
-                        let observer = AttemptObserver {
-                            gate: gate.clone(),
-                            scheduler: scheduler.clone(),
-                            perform: perform::<C, S, T, E, U>,
-                            attempt,
-                        };
+                        let observer =
+                            ActObserver::new(gate, scheduler, perform::<C, S, T, E, U>, Numbered(attempt))
+                                .only_source();
                         attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
                         settled(gate, || C::Scope::send(gate, Attempt::Subscribed, |act| next = Some(act)));
                     }
@@ -216,52 +216,13 @@ pub enum Attempt<T, E> {
     Lost(Option<PanicError>),
 }
 
-/// The observer of one attempt.
-pub struct AttemptObserver<Sc: Flow, M, In, Act, Sch> {
-    gate: Sc::Gate<M, In>,
-    scheduler: Sch,
-    perform: Perform<Sc, M, In, Act, Sch>,
-    attempt: u64,
-}
+/// The source of one attempt.
+pub struct Numbered(u64);
 
-impl<Sc: Flow, M, In, Act, Sch> Drop for AttemptObserver<Sc, M, In, Act, Sch> {
-    fn drop(&mut self) {
-        self.gate.settle(true);
-    }
-}
-
-impl<Sc: Flow, M, T, E, Act, Sch> AttemptObserver<Sc, M, Attempt<T, E>, Act, Sch> {
+impl<T, E> Port<T, E, Attempt<T, E>> for Numbered {
     #[inline]
-    fn send(&self, signal: Signal<T, E>)
-    where
-        M: Machine<Attempt<T, E>, Act>,
-    {
-        let Self { gate, scheduler, perform, attempt } = self;
-        Sc::send(gate, Attempt::Source(*attempt, signal), |act| perform(gate, scheduler, act));
-    }
-}
-
-impl<Sc, M, T, E, Act, Sch> Observer<T, E> for AttemptObserver<Sc, M, Attempt<T, E>, Act, Sch>
-where
-    Sc: Flow,
-    M: Machine<Attempt<T, E>, Act>,
-{
-    #[inline(always)]
-    fn next(&mut self, item: T) {
-        self.send(Signal::Next(item));
-    }
-
-    fn error(self, error: E) {
-        settled(&self.gate, || self.send(Signal::Error(error)));
-    }
-
-    fn complete(self) {
-        settled(&self.gate, || self.send(Signal::Complete));
-    }
-
-    #[inline]
-    fn is_closed(&self) -> bool {
-        self.gate.closed()
+    fn input(&self, signal: Signal<T, E>) -> Attempt<T, E> {
+        Attempt::Source(self.0, signal)
     }
 }
 

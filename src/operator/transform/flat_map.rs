@@ -108,12 +108,12 @@ where
         {
             let mut next = VecDeque::from([first]);
             while let Some(inner) = next.pop_front() {
-                let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>);
+                let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>, Inner);
                 attach(gate, inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));
                 C::Scope::send(gate, Flat::Subscribed(thread_token()), |inner| next.push_back(inner));
             }
         }
-        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
+        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>, Outer);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
         gate.downgrade()
     }
@@ -132,14 +132,14 @@ pub enum Flat<I, T, E> {
 
 impl<I, T, E> Port<I, E, Flat<I, T, E>> for Outer {
     #[inline]
-    fn input(signal: Signal<I, E>) -> Flat<I, T, E> {
+    fn input(&self, signal: Signal<I, E>) -> Flat<I, T, E> {
         Flat::Outer(signal)
     }
 }
 
 impl<I, T, E> Port<T, E, Flat<I, T, E>> for Inner {
     #[inline]
-    fn input(signal: Signal<T, E>) -> Flat<I, T, E> {
+    fn input(&self, signal: Signal<T, E>) -> Flat<I, T, E> {
         Flat::Inner(signal)
     }
 }

@@ -17,8 +17,7 @@ use rxrust::{
 use crate::{
     error::{StreamError, named},
     gate::{
-        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Perform, Port, Signal, Step, SubOf,
-        attach, settled,
+        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Port, Signal, Step, SubOf, attach,
     },
 };
 
@@ -60,11 +59,12 @@ type SourceObserver<C, F, I, In, T, E> = ActObserver<
     Outer,
     <C as Context>::Scheduler,
 >;
-type InnerObserver<C, F, I, In, T, E> = SwitchedObserver<
+type InnerObserver<C, F, I, In, T, E> = ActObserver<
     <C as Context>::Scope,
     MachineOf<C, F, I, In, T, E>,
     Input<C, I, T, E>,
     Start<In>,
+    Numbered,
     <C as Context>::Scheduler,
 >;
 
@@ -113,19 +113,14 @@ where
         {
             let mut next = VecDeque::from([first]);
             while let Some(Start { inner, number, latest }) = next.pop_front() {
-                let observer = SwitchedObserver {
-                    gate: gate.clone(),
-                    scheduler: scheduler.clone(),
-                    perform: start::<C, F, I, In, T, E, V>,
-                    number,
-                    latest,
-                };
+                let port = Numbered { number, latest };
+                let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>, port);
                 let sub = inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
                 let sub = if sub.is_closed() { None } else { Some(SubscriptionGuard::new(sub.into_boxed())) };
                 C::Scope::send(gate, Switch::Subscribed(number, sub), |start| next.push_back(start));
             }
         }
-        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>);
+        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>, Outer);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
         gate.downgrade()
     }
@@ -143,7 +138,7 @@ pub enum Switch<I, T, E, Sub: Subscription> {
 
 impl<I, T, E, Sub: Subscription> Port<I, E, Switch<I, T, E, Sub>> for Outer {
     #[inline]
-    fn input(signal: Signal<I, E>) -> Switch<I, T, E, Sub> {
+    fn input(&self, signal: Signal<I, E>) -> Switch<I, T, E, Sub> {
         Switch::Outer(signal)
     }
 }
@@ -155,56 +150,21 @@ pub struct Start<In> {
     latest: Arc<AtomicU64>,
 }
 
-/// The observer of an inner source; closed as soon as there is a later one.
-pub struct SwitchedObserver<Sc: Flow, M, In, Act, Sch> {
-    gate: Sc::Gate<M, In>,
-    scheduler: Sch,
-    perform: Perform<Sc, M, In, Act, Sch>,
+/// An inner source; over as soon as there is a later one.
+pub struct Numbered {
     number: u64,
     latest: Arc<AtomicU64>,
 }
 
-impl<Sc: Flow, M, In, Act, Sch> Drop for SwitchedObserver<Sc, M, In, Act, Sch> {
-    fn drop(&mut self) {
-        self.gate.settle(false);
-    }
-}
-
-impl<Sc: Flow, M, I, T, E, Sub: Subscription, Act, Sch>
-    SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
-{
+impl<I, T, E, Sub: Subscription> Port<T, E, Switch<I, T, E, Sub>> for Numbered {
     #[inline]
-    fn send(&self, signal: Signal<T, E>)
-    where
-        M: Machine<Switch<I, T, E, Sub>, Act>,
-    {
-        let Self { gate, scheduler, perform, number, .. } = self;
-        Sc::send(gate, Switch::Inner(*number, signal), |act| perform(gate, scheduler, act));
-    }
-}
-
-impl<Sc, M, I, T, E, Sub, Act, Sch> Observer<T, E> for SwitchedObserver<Sc, M, Switch<I, T, E, Sub>, Act, Sch>
-where
-    Sc: Flow,
-    M: Machine<Switch<I, T, E, Sub>, Act>,
-    Sub: Subscription,
-{
-    #[inline(always)]
-    fn next(&mut self, item: T) {
-        self.send(Signal::Next(item));
-    }
-
-    fn error(self, error: E) {
-        settled(&self.gate, || self.send(Signal::Error(error)));
-    }
-
-    fn complete(self) {
-        settled(&self.gate, || self.send(Signal::Complete));
+    fn input(&self, signal: Signal<T, E>) -> Switch<I, T, E, Sub> {
+        Switch::Inner(self.number, signal)
     }
 
     #[inline]
-    fn is_closed(&self) -> bool {
-        self.latest.load(Ordering::Relaxed) != self.number || self.gate.closed()
+    fn is_over(&self) -> bool {
+        self.latest.load(Ordering::Relaxed) != self.number
     }
 }
 
