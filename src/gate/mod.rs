@@ -202,6 +202,15 @@ pub trait Port<T, E, In> {
     }
 }
 
+/// What a port is whatever its signals are.
+pub trait Place {
+    /// Whether the gate has no other source; see [`Gate::settle`].
+    const ONLY_SOURCE: bool = false;
+}
+
+impl Place for Outer {}
+impl Place for Inner {}
+
 /// All sources alike.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Any;
@@ -342,24 +351,23 @@ impl<O> Down<O> {
 ///
 /// What an act does is a plain function, so that the types of an operator that subscribes from within itself do not
 /// refer to themselves.
-pub struct ActObserver<Sc: Flow, M, In, Act, P, Sch> {
+pub struct ActObserver<Sc: Flow, M, In, Act, P: Place, Sch> {
     gate: Sc::Gate<M, In>,
     scheduler: Sch,
     perform: Perform<Sc, M, In, Act, Sch>,
     port: P,
-    only_source: bool,
 }
 
-impl<Sc: Flow, M, In, Act, P, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> {
+impl<Sc: Flow, M, In, Act, P: Place, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> {
     fn drop(&mut self) {
-        self.gate.settle(self.only_source);
+        self.gate.settle(P::ONLY_SOURCE);
     }
 }
 
 /// Performs an act, with the gate free.
 pub type Perform<Sc, M, In, Act, Sch> = fn(&<Sc as Flow>::Gate<M, In>, &Sch, Act);
 
-impl<Sc: Flow, M, In, Act, P, Sch: Clone> ActObserver<Sc, M, In, Act, P, Sch> {
+impl<Sc: Flow, M, In, Act, P: Place, Sch: Clone> ActObserver<Sc, M, In, Act, P, Sch> {
     /// An observer for the source at `port`.
     pub fn new(
         gate: &Sc::Gate<M, In>,
@@ -367,17 +375,11 @@ impl<Sc: Flow, M, In, Act, P, Sch: Clone> ActObserver<Sc, M, In, Act, P, Sch> {
         perform: Perform<Sc, M, In, Act, Sch>,
         port: P,
     ) -> Self {
-        Self { gate: gate.clone(), scheduler: scheduler.clone(), perform, port, only_source: false }
-    }
-
-    /// The gate has no other source; see [`Gate::settle`].
-    pub fn only_source(mut self) -> Self {
-        self.only_source = true;
-        self
+        Self { gate: gate.clone(), scheduler: scheduler.clone(), perform, port }
     }
 }
 
-impl<Sc: Flow, M, In, Act, P, Sch> ActObserver<Sc, M, In, Act, P, Sch> {
+impl<Sc: Flow, M, In, Act, P: Place, Sch> ActObserver<Sc, M, In, Act, P, Sch> {
     #[inline]
     fn send<T, E>(&self, signal: Signal<T, E>)
     where
@@ -393,7 +395,7 @@ impl<Sc, M, In, Act, P, Sch, T, E> Observer<T, E> for ActObserver<Sc, M, In, Act
 where
     Sc: Flow,
     M: Machine<In, Act>,
-    P: Port<T, E, In>,
+    P: Port<T, E, In> + Place,
 {
     #[inline]
     fn next(&mut self, item: T) {

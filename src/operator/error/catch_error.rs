@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     error::{StreamError, named},
-    gate::{ActObserver, Down, Flow, Gate, GateSubOf, Machine, Port, Signal, Step, SubOf, attach},
+    gate::{ActObserver, Down, Flow, Gate, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach},
 };
 
 /// See [`catch_error`](super::ErrorOps::catch_error).
@@ -92,6 +92,9 @@ pub struct First;
 /// What follows its error.
 #[derive(Debug, Clone, Copy)]
 pub struct Second;
+
+impl Place for First {}
+impl Place for Second {}
 
 impl<T, E, E2> Port<T, E, Caught<T, E, E2>> for First {
     #[inline]

@@ -11,7 +11,8 @@ use rxrust::{
 use crate::{
     error::{PanicError, StreamError, catch, named, unhandled},
     gate::{
-        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Port, Signal, Step, SubOf, attach, settled,
+        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
+        settled,
     },
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
@@ -161,8 +162,7 @@ where
                 match act {
                     Act::Subscribe(source, attempt) => {
                         let observer =
-                            ActObserver::new(gate, scheduler, perform::<C, S, T, E, U>, Numbered(attempt))
-                                .only_source();
+                            ActObserver::new(gate, scheduler, perform::<C, S, T, E, U>, Numbered(attempt));
                         attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
                         settled(gate, || C::Scope::send(gate, Attempt::Subscribed, |act| next = Some(act)));
                     }
@@ -218,6 +218,10 @@ pub enum Attempt<T, E> {
 
 /// The source of one attempt.
 pub struct Numbered(u64);
+
+impl Place for Numbered {
+    const ONLY_SOURCE: bool = true;
+}
 
 impl<T, E> Port<T, E, Attempt<T, E>> for Numbered {
     #[inline]

@@ -17,7 +17,8 @@ use rxrust::{
 use crate::{
     error::{StreamError, named},
     gate::{
-        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Port, Signal, Step, SubOf, attach,
+        ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf,
+        attach,
     },
 };
 
@@ -155,6 +156,8 @@ pub struct Numbered {
     number: u64,
     latest: Arc<AtomicU64>,
 }
+
+impl Place for Numbered {}
 
 impl<I, T, E, Sub: Subscription> Port<T, E, Switch<I, T, E, Sub>> for Numbered {
     #[inline]
