@@ -81,7 +81,8 @@ where
 
 /// The observer side of [`create`](super::CreateOps::create). In `Shared` it can be moved to another thread.
 ///
-/// Dropping it without an end means that nothing more comes, as ReactiveX says.
+/// Dropping it without an end means that nothing more comes, as ReactiveX says. After an unsubscription the
+/// subscriber is let go with the emitter, or with its next use.
 pub struct Emitter<O, T, E> {
     down: Option<O>,
     closed: Arc<AtomicBool>,
