@@ -132,6 +132,24 @@ fn zip_is_bounded() {
     assert_eq!(log.text(), "(999000, 0)");
 }
 
+/// The left source is subscribed first.
+#[test]
+fn zip_takes_an_endless_iterator_on_the_right() {
+    let log = Log::<(i32, i32), Infallible>::default();
+    Kind::from_iter(0..2).zip(Kind::from_iter(0..)).subscribe_with(log.sink(|_| {}));
+    assert_eq!(log.text(), "(0, 0) (1, 1) |");
+
+    let (log, errors) = (Log::<(i32, i32), Infallible>::default(), Log::<String, Infallible>::default());
+    Kind::from_iter(0..)
+        .stream_error()
+        .zip_with_buffer(Kind::from_iter(0..2).stream_error(), Buffer::new(10))
+        .map_err(|error| error.to_string())
+        .on_error_route(errors.sink(|_| {}))
+        .subscribe_with(log.sink(|_| {}));
+    assert_eq!(errors.text(), "\"`zip`: buffer of 10 items is full\" |");
+    assert_eq!(log.text(), "|");
+}
+
 /// RxJava #5267: the first error is the stream's, the second is nobody's.
 #[test]
 fn the_second_error_is_not_delivered() {

@@ -56,6 +56,10 @@ pub trait CombineOps: Observable + 'static {
     /// Completes when a side has completed and its items are used up. Memory: the items of the side that is ahead, at
     /// most the buffer.
     ///
+    /// The source that it is called on is subscribed first: one that emits at once, as `from_iter` does, is all in the
+    /// buffer before the other begins. One that never ends belongs on the other side; here it fills the buffer, which is
+    /// an error, or goes on for ever where the policy is to drop.
+    ///
     /// ```
     /// use rxevents::prelude::*;
     /// let mut seen = vec![];
