@@ -114,6 +114,11 @@ pub(crate) fn operators() -> Vec<Op> {
             let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
             out(numbers.zip(e).map(|(_, v)| v))
         }),
+        Op::new("join_within", |e| {
+            let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
+            // All at one time: the n-th with the n-th.
+            out(numbers.join_within(e, ms(0), |_| 0_i64, |_| 0_i64).map(|(_, v)| v))
+        }),
         Op::new("combine_latest", |e| {
             let one = e.scheduler().on(Kind::of(0).stream_error());
             out(one.combine_latest(e, |_, v| v))

@@ -1,10 +1,12 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use rxevents::{
     assert_marbles,
+    operator::combine::Unmatched,
     prelude::*,
     testing::{MarbleError, record, record_during},
 };
@@ -159,4 +161,147 @@ fn the_second_error_is_not_delivered() {
     s.advance_by(ms(100));
     let signals = seen.signals();
     assert_eq!(signals, [(ms(1), rxevents::testing::Signal::Error("first"))]);
+}
+
+/// A char's code as its time: `c` is one later than `b`.
+fn code(c: &char) -> i64 {
+    i64::from(u32::from(*c))
+}
+
+fn text((a, b): (char, char)) -> char {
+    // The pairs of these tests are at most two apart: `b` for (b, b), `B` for (b, c) or (b, d).
+    if a == b { a } else { a.to_ascii_uppercase() }
+}
+
+const APART: Duration = Duration::from_nanos(1);
+
+marbles! {
+    join_within: |s| s.cold("b--e----x-|").join_within(s.cold("-c---e--k-x|"), APART, code, code).map(text), "-B---e----(x|)";
+    join_within_exactly_the_tolerance: |s| s.cold("be|").join_within(s.cold("-dg|"), APART * 2, code, code).map(text), "-B(E|)";
+    join_within_just_beyond_the_tolerance: |s| s.cold("b|").join_within(s.cold("-d|"), APART, code, code).map(text), "-|";
+    join_within_no_tolerance: |s| s.cold("abc|").join_within(s.cold("-acd|"), ms(0), code, code).map(text), "-ac|";
+    join_within_equal_times_are_kept: |s| s.cold("bbb-c|").join_within(s.cold("--bbb|"), ms(0), code, code).map(text), "--bbb|";
+    join_within_the_latest_time: |s| s.cold("a|").join_within(s.cold("-a|"), Duration::MAX, |_| i64::MIN, |_| i64::MAX).map(text), "-(a|)";
+    join_within_completes_when_one_is_used_up: |s| s.cold("ab|").join_within(s.cold("---a-b-c-d"), ms(0), code, code).map(text), "---a-(b|)";
+    join_within_an_empty_one: |s| s.cold("|").join_within(s.cold("a-b"), ms(0), code, code).map(text), "|";
+    join_within_another_empty_one: |s| s.cold("a-b").join_within(s.cold("-|"), ms(0), code, code).map(text), "-|";
+    join_within_to_the_end: |s| s.cold("ab|").join_within(s.cold("---a-b-c-|"), Within::new(ms(0)).to_the_end(), code, code).map(text), "---a-b---|";
+    join_within_one_is_silent: |s| s.cold("abc|").join_within(s.cold("-----"), ms(0), code, code).map(text), "-----";
+    join_within_fails_with_items_waiting: |s| s.cold("ab#").join_within(s.cold("------a"), ms(0), code, code).map(text), "--#";
+    join_within_another_failing_one: |s| s.cold("a---b-").join_within(s.cold("a-#"), ms(0), code, code).map(text), "a-#";
+    join_within_below_take: |s| s.cold("abc").join_within(s.cold("abc"), ms(0), code, code).map(text).take(2), "a(b|)";
+}
+
+/// The definition, on whole lists: the pairs, and what is unmatched on each side.
+fn joined(left: &[i64], right: &[i64], tolerance: u64) -> (Vec<(i64, i64)>, Vec<i64>, Vec<i64>) {
+    let (mut l, mut r) = (left.iter().copied().peekable(), right.iter().copied().peekable());
+    let (mut pairs, mut lefts, mut rights) = (vec![], vec![], vec![]);
+    while let (Some(&a), Some(&b)) = (l.peek(), r.peek()) {
+        if a.abs_diff(b) <= tolerance {
+            pairs.push((a, b));
+            l.next();
+            r.next();
+        } else if a < b {
+            lefts.extend(l.next());
+        } else {
+            rights.extend(r.next());
+        }
+    }
+    lefts.extend(l);
+    rights.extend(r);
+    (pairs, lefts, rights)
+}
+
+proptest::proptest! {
+    /// Sorted or not, whichever side is ahead.
+    #[test]
+    fn join_within_does_not_depend_on_the_interleaving(
+        left in proptest::collection::vec(-20_i64..20, 0..30),
+        right in proptest::collection::vec(-20_i64..20, 0..30),
+        turns in proptest::collection::vec(proptest::bool::ANY, 60),
+        tolerance in 0_u64..5,
+        sort: bool,
+    ) {
+        let (mut left, mut right) = (left, right);
+        if sort {
+            left.sort_unstable();
+            right.sort_unstable();
+        }
+        let (mut a, mut b) = (Kind::subject::<i64, Infallible>(), Kind::subject::<i64, Infallible>());
+        let log = Log::default();
+        let alone = Arc::new(Mutex::new((vec![], vec![])));
+        let note = alone.clone();
+        let within = Within::new(Duration::from_nanos(tolerance)).to_the_end();
+        let count = within.unmatched();
+        let within = within.on_unmatched(move |item| match item {
+            Unmatched::Left(item) => lock(&note).0.push(item),
+            Unmatched::Right(item) => lock(&note).1.push(item),
+        });
+        a.clone().join_within(b.clone(), within, |at| *at, |at| *at).subscribe_with(log.sink(|_| {}));
+        let (mut l, mut r) = (left.iter(), right.iter());
+        for turn in turns {
+            if turn { l.next().into_iter().for_each(|v| a.next(*v)) } else { r.next().into_iter().for_each(|v| b.next(*v)) }
+        }
+        l.for_each(|v| a.next(*v));
+        a.complete();
+        r.for_each(|v| b.next(*v));
+        b.complete();
+        let (pairs, lefts, rights) = joined(&left, &right, tolerance);
+        proptest::prop_assert_eq!(log.items(), pairs);
+        proptest::prop_assert_eq!(log.ends(), 1);
+        proptest::prop_assert_eq!((count.left(), count.right()), (lefts.len() as u64, rights.len() as u64));
+        proptest::prop_assert_eq!(&*lock(&alone), &(lefts, rights));
+    }
+}
+
+#[test]
+fn join_within_is_bounded_when_one_side_is_silent() {
+    let left = Kind::subject::<i64, Infallible>();
+    let errors = Log::<String, Infallible>::default();
+    let within = Within::new(ms(0)).buffer(Buffer::new(1000));
+    left.clone()
+        .stream_error()
+        .join_within(Kind::never::<i64>().stream_error(), within, |at| *at, |at| *at)
+        .map_err(|error| error.to_string())
+        .on_error_route(errors.sink(|_| {}))
+        .subscribe(|_| {});
+    let mut source = left.clone();
+    (0..2000).for_each(|v| source.next(v));
+    assert_eq!(errors.text(), "\"`join_within`: buffer of 1000 items is full\" |");
+
+    for (policy, pairs) in
+        [(Overflow::DropOldest, "(8, 8) (9, 9) |"), (Overflow::DropNewest, "(0, 0) (1, 1) |")]
+    {
+        let (mut left, mut right) = (Kind::subject::<i64, Infallible>(), Kind::subject::<i64, Infallible>());
+        let buffer = Buffer::new(2).on_overflow(policy);
+        let (drops, log) = (buffer.drops(), Log::default());
+        let within = Within::new(ms(0)).buffer(buffer).to_the_end();
+        let unmatched = within.unmatched();
+        left.clone().join_within(right.clone(), within, |at| *at, |at| *at).subscribe_with(log.sink(|_| {}));
+        (0..10).for_each(|v| left.next(v));
+        (0..10).for_each(|v| right.next(v));
+        left.complete();
+        right.complete();
+        assert_eq!(log.text(), pairs);
+        // in = out + dropped + unmatched, per side
+        assert_eq!(unmatched.left(), 0);
+        assert_eq!(unmatched.right() + drops.get(), 8 + 8);
+    }
+}
+
+/// No pair is made of times that cannot be told apart.
+#[test]
+fn join_within_leaves_a_time_that_does_not_fit_unmatched() {
+    use chrono::{DateTime, Utc};
+    let log = Log::default();
+    let within = Within::new(ms(1)).to_the_end();
+    let unmatched = within.unmatched();
+    let times =
+        || Kind::from_iter([DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC]);
+    times()
+        .join_within(times(), within, |at| *at, |at| *at)
+        .map(|(a, _)| a.timestamp())
+        .subscribe_with(log.sink(|_| {}));
+    assert_eq!(log.text(), "0 |");
+    assert_eq!((unmatched.left(), unmatched.right()), (2, 2));
 }

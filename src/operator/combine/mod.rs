@@ -1,18 +1,20 @@
 //! Operators that combine several sources.
 
 mod combine_latest;
+mod join_within;
 mod merge;
 mod with_latest_from;
 mod zip;
 
 pub use combine_latest::*;
+pub use join_within::*;
 pub use merge::*;
 pub use with_latest_from::*;
 pub use zip::*;
 
 use rxrust::observable::Observable;
 
-use super::Events;
+use super::{Events, rate::OnDropped};
 use crate::buffer::Buffer;
 
 /// Operators that combine several sources.
@@ -146,6 +148,69 @@ pub trait CombineOps: Observable + 'static {
         U: Clone,
     {
         self.transform(|left| WithLatestFrom::new(left, other.into_inner()))
+    }
+
+    /// Pairs of what is at most a tolerance apart in event time: the two-pointer join of two sources that are each in
+    /// order of time (SQL's merge join, with a tolerance).
+    ///
+    /// The head of a side is its first item that has not left. When both heads are there: if they are at most
+    /// the tolerance apart (that included) they leave as a pair, else the older one leaves unmatched. Times are of any
+    /// type that is [`Nanos`]: `DateTime`, `Duration`, `i64` nanoseconds.
+    ///
+    /// ```text
+    /// --10---20---------50-|        (times in the items)
+    /// ----11----22---31-----51-|
+    ///   join_within(2)
+    /// ----(10,11)-(20,22)---(50,51)|     31 is unmatched
+    /// ```
+    /// - *Equal times* are all kept and paired in order: the first with the first.
+    /// - *Out of order within a side*: an item is taken at its place of arrival, never sorted. So the pairs depend on
+    ///   the two sequences alone, not on how they interleave; an item that comes too late is mostly unmatched.
+    /// - *Unmatched* items are counted ([`Within::unmatched`]) and may be handed to a closure
+    ///   ([`Within::on_unmatched`]). A time that is no [`Nanos`] (`None`) is unmatched too.
+    /// - *End*: when one side has completed and its items are used up nothing can be paired: what waits on the other
+    ///   is unmatched, and the output completes and unsubscribes the other. [`Within::to_the_end`] takes the other to
+    ///   its end instead. An error ends the output at once; what waits is dropped with it.
+    ///
+    /// Memory: the items of the side that is ahead, at most the [`Buffer`] per side (else its policy: what it drops is
+    /// in [`Buffer::drops`], not unmatched; then the pairs do depend on which side is ahead). If one side is silent,
+    /// the other fills it. O(1) per item, amortised; no allocation once the buffer has grown.
+    ///
+    /// ```
+    /// use rxevents::{operator::combine::Unmatched, prelude::*};
+    /// use std::time::Duration;
+    ///
+    /// let ms = Duration::from_millis;
+    /// let on_unmatched = move |item| assert_eq!(item, Unmatched::<Duration, _>::Right(ms(31)));
+    /// let within = Within::new(ms(2)).on_unmatched(on_unmatched);
+    /// let unmatched = within.unmatched();
+    /// let mut pairs = vec![];
+    /// Local::from_iter([ms(10), ms(20), ms(50)])
+    ///     .join_within(Local::from_iter([ms(11), ms(22), ms(31), ms(51)]), within, |at| *at, |at| *at)
+    ///     .subscribe(|(l, r)| pairs.push((l.as_millis(), r.as_millis())));
+    /// assert_eq!(pairs, [(10, 11), (20, 22), (50, 51)]);
+    /// assert_eq!((unmatched.left(), unmatched.right()), (0, 1));
+    /// ```
+    fn join_within<B, W, D, FL, FR, M, N, T, U>(
+        self,
+        other: B,
+        tolerance: W,
+        left_time: FL,
+        right_time: FR,
+    ) -> Self::With<JoinWithin<Self::Inner, B::Inner, FL, FR, D, T, U, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<U, Self::Err>,
+        W: Into<Within<D>>,
+        D: OnDropped<Unmatched<T, U>>,
+        FL: FnMut(&T) -> M,
+        FR: FnMut(&U) -> N,
+        M: Nanos,
+        N: Nanos,
+    {
+        self.transform(|left| {
+            JoinWithin::new(left, other.into_inner(), tolerance.into(), left_time, right_time)
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use rxrust::observable::Observable;
 
 use super::{Events, apply::Apply, timed::TimedApply};
 
-/// What is done with the items that a rate operator leaves out.
+/// What is done with the items that an operator leaves out.
 pub trait OnDropped<I> {
     /// One item that was left out.
     fn dropped(&mut self, item: I);
@@ -33,7 +33,7 @@ impl<I> OnDropped<I> for Ignore {
 
 /// They are handed to a closure.
 #[derive(Clone)]
-pub struct HandTo<D>(D);
+pub struct HandTo<D>(pub(super) D);
 
 impl<I, D: FnMut(I)> OnDropped<I> for HandTo<D> {
     #[inline]

@@ -1,0 +1,304 @@
+use std::{collections::VecDeque, convert::Infallible, marker::PhantomData, time::Duration};
+
+use chrono::{DateTime, NaiveDateTime, TimeZone};
+use rxrust::observer::Observer;
+
+use super::two_sources;
+use crate::{
+    buffer::{Buffer, Drops},
+    error::{StreamError, named},
+    gate::{Down, Either, Machine, Signal, Step},
+    operator::rate::{HandTo, Ignore, OnDropped},
+};
+
+const NAME: &str = "join_within";
+
+/// A moment in event time, as whole nanoseconds since some fixed one: there is no NaN among them.
+pub trait Nanos {
+    /// The nanoseconds; `None` where they do not fit (a date outside of the years 1678 to 2261).
+    fn nanos(&self) -> Option<i64>;
+}
+
+/// Nanoseconds.
+impl Nanos for i64 {
+    #[inline]
+    fn nanos(&self) -> Option<i64> {
+        Some(*self)
+    }
+}
+
+/// Since the start of what it is measured from.
+impl Nanos for Duration {
+    #[inline]
+    fn nanos(&self) -> Option<i64> {
+        i64::try_from(self.as_nanos()).ok()
+    }
+}
+
+impl<Tz: TimeZone> Nanos for DateTime<Tz> {
+    #[inline]
+    fn nanos(&self) -> Option<i64> {
+        self.timestamp_nanos_opt()
+    }
+}
+
+/// As if it were UTC.
+impl Nanos for NaiveDateTime {
+    #[inline]
+    fn nanos(&self) -> Option<i64> {
+        self.and_utc().timestamp_nanos_opt()
+    }
+}
+
+/// An item of [`join_within`](super::CombineOps::join_within) that has found no partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmatched<T, U> {
+    /// From the source that the operator was called on.
+    Left(T),
+    /// From the other one.
+    Right(U),
+}
+
+/// How many items have found no partner. Clones share the count.
+#[derive(Debug, Clone, Default)]
+pub struct UnmatchedCount {
+    left: Drops,
+    right: Drops,
+}
+
+impl UnmatchedCount {
+    /// Those of the source that the operator was called on, so far.
+    pub fn left(&self) -> u64 {
+        self.left.get()
+    }
+
+    /// Those of the other one, so far.
+    pub fn right(&self) -> u64 {
+        self.right.get()
+    }
+}
+
+/// How [`join_within`](super::CombineOps::join_within) joins. A [`Duration`] alone is the tolerance, with the default
+/// [`Buffer`] per side and nobody told of what is left unmatched.
+#[derive(Debug, Clone)]
+pub struct Within<D = Ignore> {
+    tolerance: u64,
+    buffer: Buffer,
+    unmatched: UnmatchedCount,
+    on_unmatched: D,
+    to_the_end: bool,
+}
+
+impl From<Duration> for Within {
+    fn from(tolerance: Duration) -> Self {
+        Self::new(tolerance)
+    }
+}
+
+impl Within {
+    /// Pairs what is at most `tolerance` apart, that included.
+    pub fn new(tolerance: Duration) -> Self {
+        Self {
+            tolerance: u64::try_from(tolerance.as_nanos()).unwrap_or(u64::MAX),
+            buffer: Buffer::default(),
+            unmatched: UnmatchedCount::default(),
+            on_unmatched: Ignore,
+            to_the_end: false,
+        }
+    }
+}
+
+impl<D> Within<D> {
+    /// The bound per side, and what happens beyond it.
+    pub fn buffer(self, buffer: Buffer) -> Self {
+        Self { buffer, ..self }
+    }
+
+    /// Hands each item that finds no partner to `f`.
+    pub fn on_unmatched<F, T, U>(self, f: F) -> Within<HandTo<F>>
+    where
+        F: FnMut(Unmatched<T, U>),
+    {
+        let Self { tolerance, buffer, unmatched, to_the_end, .. } = self;
+        Within { tolerance, buffer, unmatched, on_unmatched: HandTo(f), to_the_end }
+    }
+
+    /// Completes only when both sides have: when one has ended, what still comes from the other is unmatched, not cut
+    /// off. So the count of the unmatched too does not depend on which side is ahead.
+    pub fn to_the_end(self) -> Self {
+        Self { to_the_end: true, ..self }
+    }
+
+    /// The counters of the unmatched; they stay readable while the stream runs.
+    pub fn unmatched(&self) -> UnmatchedCount {
+        self.unmatched.clone()
+    }
+}
+
+two_sources! {
+    /// See [`join_within`](super::CombineOps::join_within).
+    JoinWithin<FL, FR, D, T, U> { within: Within<D>, left_time: FL, right_time: FR }
+    left T, right U, item (T, U),
+    machine Joining<C::Inner, FL, FR, D, T, U, E> = |down| Joining {
+        down: Down::new(down),
+        left: Side { time: left_time, waiting: VecDeque::new(), done: false },
+        right: Side { time: right_time, waiting: VecDeque::new(), done: false },
+        within,
+        types: PhantomData,
+    },
+    order left then right
+}
+
+/// The state of a join. At most one of the sides has items that wait: those that the other has not come up to.
+pub struct Joining<O, FL, FR, D, T, U, E> {
+    down: Down<O>,
+    left: Side<FL, T>,
+    right: Side<FR, U>,
+    within: Within<D>,
+    types: PhantomData<fn() -> E>,
+}
+
+/// One side of a join.
+struct Side<F, T> {
+    time: F,
+    waiting: VecDeque<(i64, T)>,
+    done: bool,
+}
+
+impl<F, T> Side<F, T> {
+    /// Nothing to pair with will come from here any more.
+    #[inline]
+    fn over(&self) -> bool {
+        self.done && self.waiting.is_empty()
+    }
+}
+
+/// What becomes of an item.
+enum Fate<T, U> {
+    Pair(T, U),
+    Wait(i64, T),
+    Alone(T),
+}
+
+/// Takes `item` to the items that wait on the other side; those that are too old for it go to `alone`.
+#[inline]
+fn meet<T, U>(
+    at: Option<i64>,
+    item: T,
+    others: &mut VecDeque<(i64, U)>,
+    tolerance: u64,
+    mut alone: impl FnMut(U),
+) -> Fate<T, U> {
+    let Some(at) = at else { return Fate::Alone(item) };
+    while let Some((other_at, other)) = others.pop_front() {
+        if at.abs_diff(other_at) <= tolerance {
+            return Fate::Pair(item, other);
+        }
+        if at < other_at {
+            others.push_front((other_at, other));
+            return Fate::Alone(item);
+        }
+        alone(other);
+    }
+    Fate::Wait(at, item)
+}
+
+impl<D> Within<D> {
+    #[inline]
+    fn alone<T, U>(&mut self, item: Unmatched<T, U>)
+    where
+        D: OnDropped<Unmatched<T, U>>,
+    {
+        match item {
+            Unmatched::Left(_) => self.unmatched.left.add(1),
+            Unmatched::Right(_) => self.unmatched.right.add(1),
+        }
+        named(NAME, || self.on_unmatched.dropped(item));
+    }
+}
+
+impl<O, FL, FR, D, T, U, E> Joining<O, FL, FR, D, T, U, E>
+where
+    O: Observer<(T, U), E>,
+    D: OnDropped<Unmatched<T, U>>,
+    E: 'static,
+{
+    /// Completes when nothing can be paired any more; what waits is then unmatched.
+    #[inline]
+    fn end_if_over(&mut self) -> Step<Infallible> {
+        let Self { left, right, within, .. } = self;
+        if !left.over() && !right.over() {
+            return Step::Continue;
+        }
+        left.waiting.drain(..).for_each(|(_, item)| within.alone(Unmatched::Left(item)));
+        right.waiting.drain(..).for_each(|(_, item)| within.alone(Unmatched::Right(item)));
+        if within.to_the_end && !(left.done && right.done) { Step::Continue } else { self.down.complete() }
+    }
+}
+
+/// One item of the side `$side`; the sides differ in type, so this is written as a macro.
+macro_rules! take {
+    ($self:ident, $item:ident, $side:ident as $this:ident, $other:ident as $that:ident, |$a:ident, $b:ident| $pair:expr) => {{
+        let Self { down, $side, $other, within, .. } = $self;
+        let at = named(NAME, || ($side.time)(&$item)).nanos();
+        let tolerance = within.tolerance;
+        let fate =
+            meet(at, $item, &mut $other.waiting, tolerance, |other| within.alone(Unmatched::$that(other)));
+        match fate {
+            Fate::Pair($a, $b) => match down.next($pair) {
+                Step::Continue => $self.end_if_over(),
+                done => done,
+            },
+            Fate::Alone(item) => {
+                within.alone(Unmatched::$this(item));
+                Step::Continue
+            }
+            Fate::Wait(_, item) if $other.done => {
+                within.alone(Unmatched::$this(item));
+                $self.end_if_over()
+            }
+            Fate::Wait(at, item) => match within.buffer.push(&mut $side.waiting, (at, item), NAME) {
+                Ok(_) => Step::Continue,
+                Err((full, _)) => down.fail(full),
+            },
+        }
+    }};
+}
+
+impl<O, FL, FR, D, T, U, M, N, E> Machine<Either<T, U, E>> for Joining<O, FL, FR, D, T, U, E>
+where
+    O: Observer<(T, U), E>,
+    FL: FnMut(&T) -> M,
+    FR: FnMut(&U) -> N,
+    M: Nanos,
+    N: Nanos,
+    D: OnDropped<Unmatched<T, U>>,
+    E: 'static,
+{
+    #[inline(always)]
+    fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
+        match input {
+            Either::Left(Signal::Next(item)) => {
+                take!(self, item, left as Left, right as Right, |a, b| (a, b))
+            }
+            Either::Right(Signal::Next(item)) => {
+                take!(self, item, right as Right, left as Left, |b, a| (a, b))
+            }
+            Either::Left(Signal::Complete) => {
+                self.left.done = true;
+                self.end_if_over()
+            }
+            Either::Right(Signal::Complete) => {
+                self.right.done = true;
+                self.end_if_over()
+            }
+            Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
+                self.down.error(error)
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: StreamError) {
+        let _: Step<Infallible> = self.down.fail(failure);
+    }
+}
