@@ -20,6 +20,7 @@ pub use crate::{
         create::{Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
         error::{ErrorOps, Retry},
         filter::FilterOps,
+        key::{KeyOps, Keys},
         rate::RateOps,
         share::{BehaviorSubject, LocalSubject, SharedSubject, Subject},
         subscribe::{LocalEvents, SharedEvents, SubscribeOps, observer},

@@ -52,6 +52,10 @@ pub trait Kernel<I, T> {
     fn finish(&mut self) -> Option<T> {
         None
     }
+    /// The rest, where more than one item is left: asked after `finish`, again and again until there is no more.
+    fn finish_rest(&mut self) -> Option<T> {
+        None
+    }
     /// Called once, when the stream ends, after [`finish`](Self::finish). Its failure is the stream's. Not called when
     /// the stream is unsubscribed, or its source goes away without an end: what must be done then too, belongs into the
     /// kernel's `Drop`.
@@ -180,8 +184,10 @@ where
         let Some(down) = &mut self.down else { return };
         // Caught here and not by the source, which has given its observer away and could not end it any more.
         let finished = catch(K::NAME, || {
-            if let Some(last) = named(K::NAME, || self.kernel.finish()) {
-                down.next(last);
+            let mut last = named(K::NAME, || self.kernel.finish());
+            while let Some(item) = last {
+                down.next(item);
+                last = if down.is_closed() { None } else { named(K::NAME, || self.kernel.finish_rest()) };
             }
         });
         self.end(finished.err().map(StreamError::from));

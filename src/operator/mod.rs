@@ -9,6 +9,7 @@ pub mod combine;
 pub mod create;
 pub mod error;
 pub mod filter;
+pub mod key;
 pub mod rate;
 pub mod share;
 pub mod subscribe;

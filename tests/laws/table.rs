@@ -164,6 +164,17 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("on_complete", |e| out(e.on_complete(|| {}))),
         Op::new("finalize", |e| out(e.finalize(|| {}))),
         Op::new("buffer_count", |e| out(e.buffer_count(1).map(|window| window[0]))),
+        Op::new("buffer_count_skip", |e| out(e.buffer_count_skip(1, 1).map(|window| window[0]))),
+        Op::new("chunks", |e| out(e.chunks(1, |window| window[0]))),
+        Op::new("sliding", |e| out(e.sliding(1, 1, |window| window[0]))),
+        Op::new("moving_average", |e| out(e.map(|v| v as f64).moving_average(1).map(|mean| mean as i64))),
+        Op::new("moving_average_by", |e| out(e.moving_average_by(1, |v| *v as f64).map(|mean| mean as i64))),
+        Op::new("flag_outliers", |e| {
+            out(e.map(|v| [v as f64]).flag_outliers(1.5).map(|judged| judged.mean as i64))
+        }),
+        Op::new("flag_outliers_by", |e| {
+            out(e.map(|v| [v]).flag_outliers_by(1.5, |v| *v as f64).map(|judged| judged.partition[0]))
+        }),
         Op::new("try_map, route_failures", |e| {
             let failures = observer(|_: Rejected<i64>| {});
             out(e.try_map(|v| Ok(*v)).route_failures(failures))
@@ -178,6 +189,10 @@ pub(crate) fn operators() -> Vec<Op> {
         }),
         Op::new("throttle_first", |e| out(e.throttle_first(ms(0)))),
         Op::new("throttle_first_by", |e| out(e.throttle_first_by(0_i64, |v| *v))).thins(),
+        Op::new("throttle_first_by_key", |e| out(e.throttle_first_by_key(|v| v, |v| *v, 0_i64))),
+        Op::new("count_by_key", |e| out(e.count_by_key(|v| v).map(|(v, _)| v))),
+        Op::new("alert_once_above", |e| out(e.map(|v| (v, 1)).alert_once_above(0).map(|(v, _)| v))),
+        Op::new("scan_by_key", |e| out(e.scan_by_key(|v| v, (), |(), v| v))),
         Op::new("throttle_latest", |e| out(e.throttle_latest(ms(1)))).late().thins(),
         Op::new("debounce", |e| out(e.debounce(ms(1)))).late().thins(),
         Op::new("sample", |e| out(e.sample(ms(1)))).late().thins(),

@@ -29,10 +29,12 @@ mod local {
     mod create;
     mod error;
     mod filter;
+    mod key;
     mod rate;
     mod time;
     mod transform;
     mod validate;
+    mod window;
 }
 
 #[path = "."]
@@ -43,8 +45,10 @@ mod shared {
     mod create;
     mod error;
     mod filter;
+    mod key;
     mod rate;
     mod time;
     mod transform;
     mod validate;
+    mod window;
 }

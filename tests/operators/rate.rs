@@ -99,3 +99,22 @@ fn what_is_not_sent_is_handed_on() {
         }
     }
 }
+
+#[test]
+fn throttle_first_by_key_goes_by_the_items_time_and_key() {
+    let log = Log::<_, std::convert::Infallible>::default();
+    let items =
+        [('a', 0_i64), ('b', 5), ('a', 59), ('a', 60), ('a', 40), ('b', 64), ('b', 65), ('a', 121), ('b', 0)];
+    let at = |v: &(char, i64)| v.1;
+    super::flavour::Kind::from_iter(items)
+        .throttle_first_by_key(|v| &v.0, at, 60)
+        .subscribe_with(log.sink(|_| {}));
+    assert_eq!(log.items(), [('a', 0), ('b', 5), ('a', 60), ('b', 65), ('a', 121)]);
+    let (dropped, passed) = (Log::<_, ()>::default(), Log::<_, std::convert::Infallible>::default());
+    let mut sink = dropped.sink(|_| {});
+    super::flavour::Kind::from_iter(items)
+        .throttle_first_by_key_on_dropped(Keys::new(2), |v| &v.0, at, 60, move |v| sink.next(v))
+        .subscribe_with(passed.sink(|_| {}));
+    assert_eq!(passed.items(), log.items());
+    assert_eq!(dropped.items(), [('a', 59), ('a', 40), ('b', 64), ('b', 0)]);
+}

@@ -1,139 +1,15 @@
-use std::{collections::VecDeque, convert::Infallible, marker::PhantomData, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, marker::PhantomData};
 
-use chrono::{DateTime, NaiveDateTime, TimeZone};
 use rxrust::observer::Observer;
 
-use super::two_sources;
+use super::{Nanos, Unmatched, Within, two_sources};
 use crate::{
-    buffer::{Buffer, Drops},
     error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
-    operator::rate::{HandTo, Ignore, OnDropped},
+    operator::rate::OnDropped,
 };
 
 const NAME: &str = "join_within";
-
-/// A moment in event time, as whole nanoseconds since some fixed one: there is no NaN among them.
-pub trait Nanos {
-    /// The nanoseconds; `None` where they do not fit (a date outside of the years 1678 to 2261).
-    fn nanos(&self) -> Option<i64>;
-}
-
-/// Nanoseconds.
-impl Nanos for i64 {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        Some(*self)
-    }
-}
-
-/// Since the start of what it is measured from.
-impl Nanos for Duration {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        i64::try_from(self.as_nanos()).ok()
-    }
-}
-
-impl<Tz: TimeZone> Nanos for DateTime<Tz> {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        self.timestamp_nanos_opt()
-    }
-}
-
-/// As if it were UTC.
-impl Nanos for NaiveDateTime {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        self.and_utc().timestamp_nanos_opt()
-    }
-}
-
-/// An item of [`join_within`](super::CombineOps::join_within) that has found no partner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unmatched<T, U> {
-    /// From the source that the operator was called on.
-    Left(T),
-    /// From the other one.
-    Right(U),
-}
-
-/// How many items have found no partner. Clones share the count.
-#[derive(Debug, Clone, Default)]
-pub struct UnmatchedCount {
-    left: Drops,
-    right: Drops,
-}
-
-impl UnmatchedCount {
-    /// Those of the source that the operator was called on, so far.
-    pub fn left(&self) -> u64 {
-        self.left.get()
-    }
-
-    /// Those of the other one, so far.
-    pub fn right(&self) -> u64 {
-        self.right.get()
-    }
-}
-
-/// How [`join_within`](super::CombineOps::join_within) joins. A [`Duration`] alone is the tolerance, with the default
-/// [`Buffer`] per side and nobody told of what is left unmatched.
-#[derive(Debug, Clone)]
-pub struct Within<D = Ignore> {
-    tolerance: u64,
-    buffer: Buffer,
-    unmatched: UnmatchedCount,
-    on_unmatched: D,
-    to_the_end: bool,
-}
-
-impl From<Duration> for Within {
-    fn from(tolerance: Duration) -> Self {
-        Self::new(tolerance)
-    }
-}
-
-impl Within {
-    /// Pairs what is at most `tolerance` apart, that included.
-    pub fn new(tolerance: Duration) -> Self {
-        Self {
-            tolerance: u64::try_from(tolerance.as_nanos()).unwrap_or(u64::MAX),
-            buffer: Buffer::default(),
-            unmatched: UnmatchedCount::default(),
-            on_unmatched: Ignore,
-            to_the_end: false,
-        }
-    }
-}
-
-impl<D> Within<D> {
-    /// The bound per side, and what happens beyond it.
-    pub fn buffer(self, buffer: Buffer) -> Self {
-        Self { buffer, ..self }
-    }
-
-    /// Hands each item that finds no partner to `f`.
-    pub fn on_unmatched<F, T, U>(self, f: F) -> Within<HandTo<F>>
-    where
-        F: FnMut(Unmatched<T, U>),
-    {
-        let Self { tolerance, buffer, unmatched, to_the_end, .. } = self;
-        Within { tolerance, buffer, unmatched, on_unmatched: HandTo(f), to_the_end }
-    }
-
-    /// Completes only when both sides have: when one has ended, what still comes from the other is unmatched, not cut
-    /// off. So the count of the unmatched too does not depend on which side is ahead.
-    pub fn to_the_end(self) -> Self {
-        Self { to_the_end: true, ..self }
-    }
-
-    /// The counters of the unmatched; they stay readable while the stream runs.
-    pub fn unmatched(&self) -> UnmatchedCount {
-        self.unmatched.clone()
-    }
-}
 
 two_sources! {
     /// See [`join_within`](super::CombineOps::join_within).
@@ -204,6 +80,7 @@ fn meet<T, U>(
 }
 
 impl<D> Within<D> {
+    /// Counts an item without a partner, and hands it on.
     #[inline]
     fn alone<T, U>(&mut self, item: Unmatched<T, U>)
     where

@@ -4,12 +4,14 @@ mod combine_latest;
 mod join_within;
 mod merge;
 mod with_latest_from;
+mod within;
 mod zip;
 
 pub use combine_latest::*;
 pub use join_within::*;
 pub use merge::*;
 pub use with_latest_from::*;
+pub use within::*;
 pub use zip::*;
 
 use rxrust::observable::Observable;
@@ -174,7 +176,8 @@ pub trait CombineOps: Observable + 'static {
     ///
     /// Memory: the items of the side that is ahead, at most the [`Buffer`] per side (else its policy: what it drops is
     /// in [`Buffer::drops`], not unmatched; then the pairs do depend on which side is ahead). If one side is silent,
-    /// the other fills it. O(1) per item, amortised; no allocation once the buffer has grown.
+    /// the other fills it; so does a left source that hands over all it has when it is subscribed, as it is
+    /// subscribed first. O(1) per item, amortised; no allocation once the buffer has grown.
     ///
     /// ```
     /// use rxevents::{operator::combine::Unmatched, prelude::*};

@@ -3,18 +3,25 @@
 mod debounce;
 mod sample;
 mod throttle_first;
+mod throttle_first_by_key;
 mod throttle_latest;
 
 pub use debounce::*;
 pub use sample::*;
 pub use throttle_first::*;
+pub use throttle_first_by_key::*;
 pub use throttle_latest::*;
 
 use std::time::Duration;
 
 use rxrust::observable::Observable;
 
-use super::{Events, apply::Apply, timed::TimedApply};
+use super::{
+    Events,
+    apply::Apply,
+    key::{FastHasher, Key, KeyOverflow, Keys},
+    timed::TimedApply,
+};
 
 /// What is done with the items that an operator leaves out.
 pub trait OnDropped<I> {
@@ -141,6 +148,70 @@ pub trait RateOps: Observable + 'static {
         D: FnMut(I),
     {
         self.transform(|source| Apply::new(source, ThrottleFirstBy::new(window, time, HandTo(on_dropped))))
+    }
+
+    /// [`throttle_first_by`](Self::throttle_first_by) for each key by itself: the first item of each key, and then one
+    /// each time at least `window` after the last of that key that passed, on the time that the items carry.
+    ///
+    /// The key is borrowed from the item and copied only when it is new (see [`KeyOps`](super::key::KeyOps)). At most
+    /// 1,048,576 keys are remembered; for a new one beyond that, the oldest without a recent item is forgotten
+    /// ([`KeyOverflow::Forget`](super::key::KeyOverflow::Forget)), whose next item passes.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([("a", 0_i64), ("b", 10), ("a", 59), ("a", 60), ("b", 69), ("b", 9)])
+    ///     .throttle_first_by_key(|(key, _)| *key, |(_, time)| *time, 60_i64)
+    ///     .subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [("a", 0), ("b", 10), ("a", 60)]);
+    /// ```
+    fn throttle_first_by_key<K, Q, F, W, Time, I>(
+        self,
+        key: K,
+        time: F,
+        window: W,
+    ) -> Self::With<Apply<Self::Inner, ThrottleFirstByKey<K, Q, F, W, Time, FastHasher, Ignore>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        K: FnMut(&I) -> &Q,
+        Q: Key + ?Sized,
+        F: FnMut(&I) -> Time,
+        Time: EventTime<W>,
+    {
+        let keys = Keys::default().on_overflow(KeyOverflow::Forget);
+        self.transform(|source| Apply::new(source, ThrottleFirstByKey::new(keys, key, time, window, Ignore)))
+    }
+
+    /// [`throttle_first_by_key`](Self::throttle_first_by_key) with a bound, a policy and a hasher of your own, and the
+    /// dropped items handed to `on_dropped`.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([(1, 0_u64), (2, 1), (1, 2)])
+    ///     .throttle_first_by_key_on_dropped(Keys::new(10), |(id, _)| id, |v| v.1, 60_u64, |v| assert_eq!(v, (1, 2)))
+    ///     .subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [(1, 0), (2, 1)]);
+    /// ```
+    fn throttle_first_by_key_on_dropped<K, Q, F, W, Time, H, D, I>(
+        self,
+        keys: Keys<H>,
+        key: K,
+        time: F,
+        window: W,
+        on_dropped: D,
+    ) -> Self::With<Apply<Self::Inner, ThrottleFirstByKey<K, Q, F, W, Time, H, HandTo<D>>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        K: FnMut(&I) -> &Q,
+        Q: Key + ?Sized,
+        F: FnMut(&I) -> Time,
+        Time: EventTime<W>,
+        H: std::hash::BuildHasher,
+        D: FnMut(I),
+    {
+        let dropped = HandTo(on_dropped);
+        self.transform(|source| Apply::new(source, ThrottleFirstByKey::new(keys, key, time, window, dropped)))
     }
 
     /// The first item at once, then the latest of each `window` at its end, as long as there is one (RxJava

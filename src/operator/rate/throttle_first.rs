@@ -84,10 +84,29 @@ pub struct ThrottleFirstBy<F, W, Time, D> {
 }
 
 #[derive(Clone)]
-enum State<Time> {
+pub(super) enum State<Time> {
     Start,
     OpenAt(Time),
     Never,
+}
+
+impl<Time> State<Time> {
+    /// Whether an item of this time passes; then the next window begins.
+    #[inline(always)]
+    pub(super) fn passes<W>(&mut self, at: &Time, window: &W) -> bool
+    where
+        Time: EventTime<W>,
+    {
+        let pass = match self {
+            State::Start => true,
+            State::OpenAt(open) => *at >= *open,
+            State::Never => false,
+        };
+        if pass {
+            *self = at.after(window).map_or(State::Never, State::OpenAt);
+        }
+        pass
+    }
 }
 
 impl<F, W, Time, D> ThrottleFirstBy<F, W, Time, D> {
@@ -107,16 +126,10 @@ where
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
         let at = (self.time)(&item);
-        let pass = match &self.state {
-            State::Start => true,
-            State::OpenAt(open) => at >= *open,
-            State::Never => false,
-        };
-        if !pass {
-            self.on_dropped.dropped(item);
-            return Emit::Skip;
+        if self.state.passes(&at, &self.window) {
+            return Emit::Item(item);
         }
-        self.state = at.after(&self.window).map_or(State::Never, State::OpenAt);
-        Emit::Item(item)
+        self.on_dropped.dropped(item);
+        Emit::Skip
     }
 }

@@ -1,3 +1,4 @@
+use super::RESERVE;
 use crate::operator::apply::{Emit, Kernel};
 
 /// See [`buffer_count`](super::WindowOps::buffer_count).
@@ -13,9 +14,6 @@ impl<I> BufferCount<I> {
         Self { count, items: Vec::with_capacity(count.min(RESERVE)) }
     }
 }
-
-/// The most items that room is made for before they are there.
-const RESERVE: usize = 1024;
 
 impl<I> Kernel<I, Vec<I>> for BufferCount<I> {
     const NAME: &'static str = "buffer_count";

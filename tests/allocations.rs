@@ -1,0 +1,38 @@
+//! What allocates nothing per event, once there is room.
+
+use std::convert::Infallible;
+
+use allocation_counter::measure;
+use rxevents::prelude::*;
+
+/// Allocations of `send` for ten thousand events, after as many to make room.
+fn allocations(mut send: impl FnMut(f64)) -> u64 {
+    let mut events = || (0..10_000).for_each(|n| send(f64::from(n)));
+    events();
+    measure(events).count_total
+}
+
+macro_rules! allocates {
+    ($($name:ident: |$events:ident| $pipeline:expr, $expected:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let mut subject = Local::subject::<f64, Infallible>();
+            let $events = subject.clone();
+            $pipeline.subscribe(|_| {});
+            assert_eq!(allocations(|v| subject.next(v)), $expected);
+        }
+    )*};
+}
+
+allocates! {
+    chunks: |e| e.chunks(100, |w| w[0]), 0;
+    sliding: |e| e.sliding(100, 1, |w| w[0]), 0;
+    sliding_with_gaps: |e| e.sliding(3, 7, |w| w[0]), 0;
+    moving_average: |e| e.moving_average(100), 0;
+    moving_average_by: |e| e.moving_average_by(100, |v| *v), 0;
+    throttle_first_by_key: |e| e.map(|v| (v as u64 % 100, v as u64)).throttle_first_by_key(|v| &v.0, |v| v.1, 200), 0;
+    count_by_key: |e| e.map(|v| v as u64 % 100).count_by_key(|v| v), 0;
+    // That the count counts.
+    buffer_count_has_one_for_each_partition: |e| e.buffer_count(100), 100;
+    buffer_count_skip_has_one_for_each_partition: |e| e.buffer_count_skip(100, 50), 200;
+}
