@@ -155,7 +155,7 @@ pub trait RateOps: Observable + 'static {
     ///
     /// The key is borrowed from the item and copied only when it is new (see [`KeyOps`](super::key::KeyOps)). At most
     /// 1,048,576 keys are remembered; for a new one beyond that, the oldest without a recent item is forgotten
-    /// ([`KeyOverflow::Forget`](super::key::KeyOverflow::Forget)), whose next item passes.
+    /// ([`KeyOverflow::Forget`]), whose next item passes.
     ///
     /// ```
     /// use rxevents::prelude::*;
