@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rxevents::dead_letter::Reason;
 use validator::Validate;
 
 /// Events per round, in chunks that fit no first-level cache.
@@ -29,6 +30,11 @@ type Work = Box<dyn FnMut() -> u64>;
 struct Positive {
     #[validate(range(min = 1))]
     value: u64,
+}
+
+/// A rule of a user's, which says why.
+fn above(v: &u64) -> Result<u64, Reason> {
+    v.checked_sub(1 << 10).ok_or_else(|| Reason::other("small"))
 }
 
 /// A line of JSON that does not change, so that reading it is what is measured.
@@ -293,7 +299,7 @@ mod ours {
         }, |v| v);
         hot sample_with(|s, t| s.sample_with(t), |v| v);
         hot merge_all(|s, t| Ctx::merge_all([s, t]), |v| v);
-        cold try_map(|s| s.try_map(|v| v.checked_sub(1 << 10).ok_or_else(|| Reason::other("small")))
+        cold try_map(|s| s.try_map(super::above)
             .route_failures(observer(|_: Rejected<u64>| {})), |v| v);
     }
 
@@ -431,7 +437,7 @@ fn rows() -> Vec<Row> {
             "try_map + route_failures",
             hand!(|sum| for v in d.iter().map(black_box) {
                 // A panic must not cost the item, so each call is guarded, as in ours.
-                if let Ok(Some(v)) = catch_unwind(|| v.checked_sub(1 << 10)) {
+                if let Ok(Ok(v)) = catch_unwind(|| above(v)) {
                     sum.add(v);
                 }
             }),
@@ -451,7 +457,7 @@ fn rows() -> Vec<Row> {
         row(
             "decode_json + dead_letter",
             hand!(|sum| for v in d {
-                if let Ok(reading) = serde_json::from_str::<Reading>(json(*v)) {
+                if let Ok(Ok(reading)) = catch_unwind(|| serde_json::from_str::<Reading>(json(*v))) {
                     sum.add(reading.value);
                 }
             }),

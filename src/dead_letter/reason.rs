@@ -8,6 +8,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 
+use crate::error::PanicError;
+
 /// [`Reason::message`] is at most this many bytes long, the mark of truncation included.
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 /// [`Reason::violations`] lists at most this many violations; one more then says how many were left out.
@@ -247,6 +249,13 @@ impl From<ValidationErrors> for Reason {
 impl From<std::io::Error> for Reason {
     fn from(cause: std::io::Error) -> Self {
         Self::Io(Arc::new(cause))
+    }
+}
+
+impl From<PanicError> for Reason {
+    #[cold]
+    fn from(panic: PanicError) -> Self {
+        Self::Panic(panic.message)
     }
 }
 

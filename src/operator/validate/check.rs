@@ -1,8 +1,8 @@
 use validator::Validate;
 
+use super::attempt;
 use crate::{
     dead_letter::{Reason, Rejected},
-    error::catch,
     operator::apply::{Emit, Kernel},
 };
 
@@ -15,11 +15,9 @@ impl<I: Validate> Kernel<I, Result<I, Rejected<I>>> for ValidateItems {
 
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Result<I, Rejected<I>>> {
-        let reason = match catch("validate", || item.validate()) {
-            Ok(Ok(())) => return Emit::Item(Ok(item)),
-            Ok(Err(violations)) => violations.into(),
-            Err(panic) => Reason::panic(panic.message.to_string()),
-        };
-        Emit::Item(Err(Rejected::new(item, "validate", reason)))
+        Emit::Item(match attempt("validate", || item.validate().map_err(Reason::from)) {
+            Ok(()) => Ok(item),
+            Err(reason) => Err(Rejected::new(item, "validate", reason)),
+        })
     }
 }

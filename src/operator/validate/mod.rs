@@ -21,8 +21,15 @@ use validator::Validate;
 use super::apply::Apply;
 use crate::{
     dead_letter::{DeadLetterQueue, Payload, Reason, Rejected},
+    error::catch,
     time::Clock,
 };
+
+/// What `f` gives for an item; a panic in it is a failure of that item.
+#[inline(always)]
+fn attempt<T>(stage: &'static str, f: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch(stage, f).unwrap_or_else(|panic| Err(panic.into()))
+}
 
 /// Operators that may fail for one event, and those that take the failures out of the stream.
 pub trait ValidateOps: Observable + 'static {

@@ -1,6 +1,6 @@
+use super::attempt;
 use crate::{
     dead_letter::{Reason, Rejected},
-    error::catch,
     operator::apply::{Emit, Kernel},
 };
 
@@ -19,8 +19,7 @@ where
 
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Result<T, Rejected<I>>> {
-        let done = catch(self.stage, || (self.f)(&item))
-            .unwrap_or_else(|panic| Err(Reason::panic(panic.message.to_string())));
+        let done = attempt(self.stage, || (self.f)(&item));
         Emit::Item(done.map_err(|reason| Rejected::new(item, self.stage, reason)))
     }
 }
