@@ -152,6 +152,37 @@ macro_rules! work {
             total.get()
         })
     };
+    // By two subjects in turn, in batches.
+    (hot_batches $ctx:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            let total = Sum::default();
+            let sum = total.clone();
+            let (mut a, mut b) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
+            let ($s, $t) = (a.clone().batched(), b.clone().batched());
+            $chain.subscribe(move |$v| sum.add($fold));
+            for pair in $data.chunks(512) {
+                let pair = || pair.chunks_exact(2);
+                a.inner_mut().next_batch(pair().map(|pair| pair[0]));
+                b.inner_mut().next_batch(pair().map(|pair| pair[1]));
+            }
+            a.complete();
+            b.complete();
+            total.get()
+        })
+    };
+    // By one subject, in batches.
+    (one_batches $ctx:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            let total = Sum::default();
+            let sum = total.clone();
+            let mut a = $ctx::subject::<u64, Infallible>();
+            let $s = a.clone().batched();
+            $chain.subscribe(move |$v| sum.add($fold));
+            $data.chunks(256).for_each(|batch| a.inner_mut().next_batch(batch.iter().copied()));
+            a.complete();
+            total.get()
+        })
+    };
     // By one subject; the other stays silent.
     (one $ctx:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
@@ -275,6 +306,12 @@ mod ours {
 
     chains! {
         one throttle_first(|s, t| { let _ = t; s.throttle_first(Duration::from_secs(3600)) }, |v| v);
+        one_batches throttle_first_batches(|s| s.throttle_first(Duration::from_secs(3600)), |v| v);
+        one_batches subject_batches(|s| s, |v| v);
+        hot_batches merge_batches(|s, t| s.merge(t), |v| v);
+        hot_batches zip_batches(|s, t| s.zip(t), |(a, b)| a ^ b);
+        cold merge_cold_batches(|s| s.batched().merge(Ctx::from_iter([1_u64])), |v| v);
+        cold zip_cold_batches(|s| s.batched().zip(Ctx::from_iter(0..N as u64).batched()), |(a, b)| a ^ b);
         cold throttle_first_by(|s| s.throttle_first_by(1 << 20, |v| *v), |v| v);
         timed throttle_latest(|s| s.throttle_latest(Duration::from_secs(3600)), |v| v);
         timed delay(|s| s.delay(Duration::from_millis(1)), |v| v);
@@ -487,47 +524,16 @@ fn rows() -> Vec<Row> {
         row("flat_map, 2 each", two_each(d), ours::flat_map(d), theirs::flat_map(d)),
         row("concat_map, 2 each", two_each(d), ours::concat_map(d), theirs::concat_map(d)),
         row("switch_map, 2 each", two_each(d), ours::switch_map(d), theirs::switch_map(d)),
-        row(
-            "merge of iterators",
-            hand!(|sum| for v in d.iter().chain(&[1]).map(black_box) {
-                sum.add(*v);
-            }),
-            ours::merge_cold(d),
-            theirs::merge_cold(d),
-        ),
-        row(
-            "zip of iterators",
-            hand!(|sum| {
-                let mut left = VecDeque::new();
-                d.iter().for_each(|v| left.push_back(black_box(*v)));
-                for b in 0..N as u64 {
-                    if let Some(a) = left.pop_front() {
-                        sum.add(a ^ b);
-                    }
-                }
-            }),
-            ours::zip_cold(d),
-            theirs::zip_cold(d),
-        ),
+        row("merge of iterators", chained(d), ours::merge_cold(d), theirs::merge_cold(d)),
+        row("zip of iterators", zipped_cold(d), ours::zip_cold(d), theirs::zip_cold(d)),
+        row("merge of iterators, in batches", chained(d), ours::merge_cold_batches(d), theirs::merge_cold(d)),
+        row("zip of iterators, in batches", zipped_cold(d), ours::zip_cold_batches(d), theirs::zip_cold(d)),
         row("subject, one subscriber", boxed(d), ours::subject(d), theirs::subject(d)),
         row("merge of subjects", boxed(d), ours::merge(d), theirs::merge(d)),
-        row(
-            "zip of subjects",
-            hand!(|sum| {
-                let (mut left, mut right) = (VecDeque::new(), VecDeque::new());
-                for p in d.chunks_exact(2) {
-                    left.push_back(black_box(p[0]));
-                    right.push_back(black_box(p[1]));
-                    while let (Some(a), Some(b)) = (left.front(), right.front()) {
-                        sum.add(a ^ b);
-                        left.pop_front();
-                        right.pop_front();
-                    }
-                }
-            }),
-            ours::zip(d),
-            theirs::zip(d),
-        ),
+        row("zip of subjects", zipped(d), ours::zip(d), theirs::zip(d)),
+        row("subject, in batches", boxed(d), ours::subject_batches(d), theirs::subject(d)),
+        row("merge of subjects, in batches", boxed(d), ours::merge_batches(d), theirs::merge(d)),
+        row("zip of subjects, in batches", zipped(d), ours::zip_batches(d), theirs::zip(d)),
         row(
             "combine_latest of subjects",
             hand!(|sum| {
@@ -577,6 +583,12 @@ fn rows() -> Vec<Row> {
         ),
         row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
         few("throttle_first, 1 h", clocked(f), ours::throttle_first(f), theirs::throttle_first(f)),
+        few(
+            "throttle_first, 1 h, in batches",
+            clocked(f),
+            ours::throttle_first_batches(f),
+            theirs::throttle_first(f),
+        ),
         few("throttle_latest, 1 h", first_and_last(f), ours::throttle_latest(f), none()),
         few("debounce, 1 h", last(f), ours::debounce(f), theirs::debounce(f)),
         few("delay, 1 ms", queued(f), ours::delay(f), none()),
@@ -589,6 +601,42 @@ fn rows() -> Vec<Row> {
 fn opaque(d: &'static [u64]) -> impl FnMut() -> u64 {
     hand!(|sum| for v in d {
         sum.add(black_box(*v));
+    })
+}
+
+/// Two sources, one after the other.
+fn chained(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| for v in d.iter().chain(&[1]).map(black_box) {
+        sum.add(*v);
+    })
+}
+
+/// One source waits for the other.
+fn zipped_cold(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut left = VecDeque::new();
+        d.iter().for_each(|v| left.push_back(black_box(*v)));
+        for b in 0..N as u64 {
+            if let Some(a) = left.pop_front() {
+                sum.add(a ^ b);
+            }
+        }
+    })
+}
+
+/// A queue for each source.
+fn zipped(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let (mut left, mut right) = (VecDeque::new(), VecDeque::new());
+        for p in d.chunks_exact(2) {
+            left.push_back(black_box(p[0]));
+            right.push_back(black_box(p[1]));
+            while let (Some(a), Some(b)) = (left.front(), right.front()) {
+                sum.add(a ^ b);
+                left.pop_front();
+                right.pop_front();
+            }
+        }
     })
 }
 

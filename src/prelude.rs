@@ -16,6 +16,7 @@ pub use crate::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
     operator::{
+        batch::{BatchObserver, BatchOps},
         combine::{CombineOps, Within},
         create::{Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
         error::{ErrorOps, Retry},

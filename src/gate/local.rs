@@ -7,7 +7,7 @@ use std::{
 
 use rxrust::subscription::{BoxedSubscription, Subscription};
 
-use super::{Gate, Machine, Step, panic_of_machine};
+use super::{Gate, Machine, Step, never, panic_of_machine};
 use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
@@ -83,6 +83,30 @@ impl<M, In> LocalGate<M, In> {
         drop(guard);
         if let Step::Act(act) = step {
             perform(act);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn send_all(&self, mut inputs: impl Iterator<Item = In>)
+    where
+        M: Machine<In>,
+    {
+        let inner = &*self.0;
+        loop {
+            let Ok(mut guard) = inner.machine.try_borrow_mut() else {
+                return inputs.for_each(|input| inner.post(input));
+            };
+            let Some(machine) = guard.as_mut().filter(|_| !inner.closed.get()) else { return };
+            let running = Running(inner);
+            let step = loop {
+                let Some(input) = inputs.next() else { return mem::forget(running) };
+                let step = machine.on(input);
+                if matches!(step, Step::Done) || inner.attention.get() {
+                    break step;
+                }
+            };
+            mem::forget(running);
+            inner.look_again(guard, step, never);
         }
     }
 }

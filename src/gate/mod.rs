@@ -18,7 +18,10 @@ pub use local::{LocalGate, WeakLocalGate};
 pub(crate) use shared::{LOOK_AGAIN, Waiting};
 pub use shared::{SharedGate, WeakSharedGate};
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 use rxrust::{
     context::{Context, LocalScope, Scope, SharedScope},
@@ -26,7 +29,10 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use crate::error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled};
+use crate::{
+    error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled},
+    operator::batch::{BATCH, BatchObserver},
+};
 
 /// What a machine asks for after an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +103,12 @@ pub trait Flow: Scope {
     fn send<M, In, Act>(gate: &Self::Gate<M, In>, input: In, perform: impl FnMut(Act))
     where
         M: Machine<In, Act>;
+
+    /// Hands `inputs` in, in order, as [`send`](Self::send) does, but enters the gate once for all of them if it can.
+    /// The iterator is asked with the gate held: it must neither panic nor feed the gate.
+    fn send_all<M, In>(gate: &Self::Gate<M, In>, inputs: impl Iterator<Item = In>)
+    where
+        M: Machine<In>;
 }
 
 macro_rules! flow {
@@ -118,6 +130,14 @@ macro_rules! flow {
                 M: Machine<In, Act>,
             {
                 gate.send(input, perform);
+            }
+
+            #[inline(always)]
+            fn send_all<M, In>(gate: &$gate<M, In>, inputs: impl Iterator<Item = In>)
+            where
+                M: Machine<In>,
+            {
+                gate.send_all(inputs);
             }
         }
     };
@@ -252,6 +272,8 @@ impl<A, B, E> Port<B, E, Either<A, B, E>> for Right {
 pub struct GateObserver<Sc: Flow, M, In, P> {
     gate: Sc::Gate<M, In>,
     port: P,
+    /// Room for the inputs of a batch; empty between batches.
+    batch: Vec<In>,
 }
 
 impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
@@ -263,7 +285,7 @@ impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
 impl<Sc: Flow, M, In, P: Default> GateObserver<Sc, M, In, P> {
     /// An observer for the sources of port `P`.
     pub fn new(gate: &Sc::Gate<M, In>) -> Self {
-        Self { gate: gate.clone(), port: P::default() }
+        Self { gate: gate.clone(), port: P::default(), batch: Vec::new() }
     }
 }
 
@@ -289,6 +311,30 @@ where
     #[inline]
     fn is_closed(&self) -> bool {
         self.port.is_over() || self.gate.closed()
+    }
+}
+
+impl<Sc, M, In, P, T, E> BatchObserver<T, E> for GateObserver<Sc, M, In, P>
+where
+    Sc: Flow,
+    M: Machine<In>,
+    P: Port<T, E, In>,
+{
+    /// The items are made first, with the gate free: the closures that make them may feed it, or panic.
+    #[inline(always)]
+    fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        let Self { gate, port, batch } = self;
+        let mut inputs = items.into_iter().map(|item| port.input(Signal::Next(item)));
+        while !port.is_over() && !gate.closed() {
+            let made = catch_unwind(AssertUnwindSafe(|| batch.extend(inputs.by_ref().take(BATCH))));
+            let more = batch.len() == BATCH;
+            Sc::send_all(gate, batch.drain(..));
+            match made {
+                Ok(()) if more => {}
+                Ok(()) => return,
+                Err(panic) => resume_unwind(panic),
+            }
+        }
     }
 }
 
@@ -414,4 +460,13 @@ where
     fn is_closed(&self) -> bool {
         self.port.is_over() || self.gate.closed()
     }
+}
+
+/// Between two items of a batch the machine may have to act, so each goes through the gate.
+impl<Sc, M, In, Act, P, Sch, T, E> BatchObserver<T, E> for ActObserver<Sc, M, In, Act, P, Sch>
+where
+    Sc: Flow,
+    M: Machine<In, Act>,
+    P: Port<T, E, In> + Place,
+{
 }

@@ -1,5 +1,6 @@
 use std::{
     collections::VecDeque,
+    convert::Infallible,
     mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
@@ -11,7 +12,7 @@ use std::{
 use crossbeam_utils::atomic::AtomicCell;
 use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
-use super::{Gate, Machine, Step, panic_of_machine, thread_token};
+use super::{Gate, Machine, Step, never, panic_of_machine, thread_token};
 use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
 
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
@@ -281,9 +282,48 @@ impl<M, In> SharedGate<M, In> {
             found => inner.send_later(found, input, perform),
         }
     }
+
+    #[inline(always)]
+    pub(super) fn send_all(&self, mut inputs: impl Iterator<Item = In>)
+    where
+        M: Machine<In>,
+    {
+        let inner = &*self.0;
+        while !inner.closed.load(Ordering::Acquire)
+            && let Some(first) = inputs.next()
+        {
+            match inner.slot.take() {
+                Some(boxed) if matches!(*boxed, Slot::Machine(_)) => inner.run_all(boxed, first, &mut inputs),
+                found => inner.send_later(found, first, never),
+            }
+        }
+    }
 }
 
 impl<M, In> Inner<M, In> {
+    /// Runs the machine on these inputs, or on those before the gate is wanted for others.
+    #[inline(always)]
+    fn run_all(&self, boxed: Box<Slot<M>>, first: In, inputs: &mut impl Iterator<Item = In>)
+    where
+        M: Machine<In>,
+    {
+        let (mut running, mut input) = (Running::new(self, boxed), Some(first));
+        while !self.closed.load(Ordering::Acquire)
+            && let Some(next) = input
+        {
+            // What is in the inbox goes first.
+            if self.waiting.load(Ordering::Acquire) {
+                self.post(&mut lock(&self.inbox), next);
+                return self.run_inbox(running, None, never);
+            }
+            let _: Option<Infallible> = running.on(next);
+            input = inputs.next();
+        }
+        if let Some(noted) = running.over() {
+            self.run_inbox(Running::new(self, noted), None, never);
+        }
+    }
+
     /// Puts the machine back (or drops it, when closed). Gives it out again where a note asks for another look.
     #[inline]
     fn put_back(&self, boxed: Box<Slot<M>>) -> Option<Box<Slot<M>>> {

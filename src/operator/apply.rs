@@ -8,6 +8,7 @@ use rxrust::{
     observer::Observer,
 };
 
+use super::batch::BatchObserver;
 use crate::error::{StreamError, catch, fail, named, unhandled};
 
 /// What a [`Kernel`] makes of an item.
@@ -48,6 +49,10 @@ pub trait Kernel<I, T> {
     const NAME: &'static str;
     /// Handles one item. A panic ends the stream with [`StreamError::Panic`].
     fn next(&mut self, item: I) -> Emit<T>;
+    /// Items that arrive together follow, until [`batch_ends`](Self::batch_ends).
+    fn batch_begins(&mut self) {}
+    /// See [`batch_begins`](Self::batch_begins).
+    fn batch_ends(&mut self) {}
     /// What is left when the source completes.
     fn finish(&mut self) -> Option<T> {
         None
@@ -196,5 +201,57 @@ where
     #[inline]
     fn is_closed(&self) -> bool {
         self.down.as_ref().is_none_or(Observer::is_closed)
+    }
+}
+
+impl<O, K, I, T, E> BatchObserver<I, E> for ApplyObserver<O, K, I, T>
+where
+    O: BatchObserver<T, E>,
+    K: Kernel<I, T>,
+    E: 'static,
+{
+    #[inline(always)]
+    fn next_batch<J: IntoIterator<Item = I>>(&mut self, items: J) {
+        let Some(down) = &mut self.down else { return };
+        self.kernel.batch_begins();
+        let mut made =
+            Made { items: items.into_iter(), kernel: &mut self.kernel, over: None, types: PhantomData };
+        down.next_batch(&mut made);
+        let over = made.over;
+        self.kernel.batch_ends();
+        if let Some(failure) = over {
+            self.end(failure);
+        }
+    }
+}
+
+/// What a kernel makes of a batch, as it is asked for.
+struct Made<'a, J, K, T> {
+    items: J,
+    kernel: &'a mut K,
+    /// The stream has ended, perhaps by a failure.
+    over: Option<Option<StreamError>>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<J: Iterator, K: Kernel<J::Item, T>, T> Iterator for Made<'_, J, K, T> {
+    type Item = T;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        while self.over.is_none() {
+            let item = self.items.next()?;
+            match named(K::NAME, || self.kernel.next(item)) {
+                Emit::Item(out) => return Some(out),
+                Emit::Skip => {}
+                Emit::Last(out) => {
+                    self.over = Some(None);
+                    return Some(out);
+                }
+                Emit::End => self.over = Some(None),
+                Emit::Fail(failure) => self.over = Some(Some(failure)),
+            }
+        }
+        None
     }
 }

@@ -5,6 +5,7 @@
 //! [`Machine`](crate::gate::Machine) in a [`Gate`](crate::gate::Gate).
 
 pub mod apply;
+pub mod batch;
 pub mod combine;
 pub mod create;
 pub mod error;

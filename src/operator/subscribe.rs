@@ -12,6 +12,7 @@ use rxrust::{
     subscription::{Subscription, SubscriptionGuard},
 };
 
+use super::batch::BatchObserver;
 use crate::error::named;
 
 /// A boxed stream of `Local`: what a function that builds a part of a pipeline takes and gives.
@@ -126,6 +127,8 @@ impl<F: FnMut(T), T> Observer<T, Infallible> for NextObserver<F> {
         false
     }
 }
+
+impl<F: FnMut(T), T> BatchObserver<T, Infallible> for NextObserver<F> {}
 
 /// An observer that calls `next` for each item, for operators that route items aside (`route_failures`,
 /// `on_error_route`). If `next` panics it is over, and the panic goes to the [`on_unhandled`](crate::on_unhandled)

@@ -10,7 +10,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use super::apply::Emit;
+use super::{apply::Emit, batch::BatchObserver};
 use crate::{
     error::{PanicError, StreamError, named},
     gate::{Down, Flow, Gate, GateSubOf, Machine, Signal, Step, SubOf, attach, never, settled},
@@ -267,6 +267,14 @@ where
     fn is_closed(&self) -> bool {
         self.gate.closed()
     }
+}
+
+/// The timer may be due between two items, so each goes through the gate.
+impl<Sc, M, I, E> BatchObserver<I, E> for SourceObserver<Sc, M, I, E>
+where
+    Sc: Flow,
+    M: Machine<Timed<I, E>>,
+{
 }
 
 /// A gate as the target of a timer.

@@ -12,7 +12,11 @@ use super::{
     marbles::render,
     virtual_scheduler::{Timeline, VirtualTime},
 };
-use crate::{gate::Signal, operator::Events, time::Clock};
+use crate::{
+    gate::Signal,
+    operator::{Events, batch::BatchObserver},
+    time::Clock,
+};
 
 /// An observer that notes what it is told, and when. [`record`] subscribes one.
 ///
@@ -52,6 +56,8 @@ impl<T, E> Probe<T, E> {
         }
     }
 }
+
+impl<T, E> BatchObserver<T, E> for Probe<T, E> {}
 
 impl<T, E> Observer<T, E> for Probe<T, E> {
     fn next(&mut self, item: T) {

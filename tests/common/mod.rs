@@ -197,3 +197,5 @@ impl<T: Clone, E, F: FnMut(&T)> Observer<T, E> for Sink<T, E, F> {
         false
     }
 }
+
+impl<T: Clone, E, F: FnMut(&T)> BatchObserver<T, E> for Sink<T, E, F> {}

@@ -25,6 +25,7 @@ macro_rules! marbles {
 #[allow(clippy::arc_with_non_send_sync, reason = "in `Shared` it is both")]
 mod local {
     use crate::common::local as flavour;
+    mod batch;
     mod combine;
     mod create;
     mod error;
@@ -41,6 +42,7 @@ mod local {
 #[allow(clippy::duplicate_mod, reason = "written once, compiled for both kinds of pipeline")]
 mod shared {
     use crate::common::shared as flavour;
+    mod batch;
     mod combine;
     mod create;
     mod error;

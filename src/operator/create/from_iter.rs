@@ -12,6 +12,12 @@ use crate::error::{catch, complete, fail};
 #[derive(Clone)]
 pub struct FromIter<I>(pub(super) I);
 
+impl<I> FromIter<I> {
+    pub(crate) fn into_items(self) -> I {
+        self.0
+    }
+}
+
 impl<I: IntoIterator> ObservableType for FromIter<I> {
     type Item<'a>
         = I::Item

@@ -7,7 +7,10 @@ use rxrust::{
     subscription::Subscription,
 };
 
-use crate::error::{catch, unhandled};
+use crate::{
+    error::{catch, unhandled},
+    operator::batch::BatchObserver,
+};
 
 /// See [`finalize`](super::ErrorOps::finalize).
 #[derive(Clone)]
@@ -103,6 +106,13 @@ where
     #[inline]
     fn is_closed(&self) -> bool {
         self.down.is_closed()
+    }
+}
+
+impl<O: BatchObserver<T, E>, R, T, E> BatchObserver<T, E> for FinalizeObserver<O, R> {
+    #[inline(always)]
+    fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        self.down.next_batch(items);
     }
 }
 

@@ -257,6 +257,17 @@ macro_rules! at_the_end {
                 self.down.is_closed()
             }
         }
+
+        impl<O, $($param,)* T, E> $crate::operator::batch::BatchObserver<T, E> for $observer<O, $($param,)* T, E>
+        where
+            O: $crate::operator::batch::BatchObserver<T, $out>,
+            $($bound)*
+        {
+            #[inline(always)]
+            fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+                self.down.next_batch(items);
+            }
+        }
     };
 }
 use at_the_end;

@@ -6,7 +6,10 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::{StreamError, fail, take_failure};
+use crate::{
+    error::{StreamError, fail, take_failure},
+    operator::batch::BatchObserver,
+};
 
 /// Errors that [`stream_error`](super::ErrorOps::stream_error) turns into a [`StreamError`]: one already, none at all
 /// (`Infallible`), or a boxed error of the source.
@@ -128,5 +131,18 @@ where
     #[inline]
     fn is_closed(&self) -> bool {
         self.down.as_ref().is_none_or(Observer::is_closed)
+    }
+}
+
+impl<O, T, E> BatchObserver<T, E> for StreamErrorObserver<O>
+where
+    O: BatchObserver<T, StreamError>,
+    E: ToStreamError,
+{
+    #[inline(always)]
+    fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        if let Some(down) = &mut self.down {
+            down.next_batch(items);
+        }
     }
 }

@@ -12,12 +12,14 @@ pub struct ThrottleFirst<S, D> {
     clock: S,
     window: Duration,
     open_at: Duration,
+    /// The moment of the batch.
+    together: Option<Duration>,
     on_dropped: D,
 }
 
 impl<S, D> ThrottleFirst<S, D> {
     pub(super) fn new(clock: S, window: Duration, on_dropped: D) -> Self {
-        Self { clock, window, open_at: Duration::ZERO, on_dropped }
+        Self { clock, window, open_at: Duration::ZERO, together: None, on_dropped }
     }
 }
 
@@ -26,13 +28,21 @@ impl<S: Clock, D: OnDropped<I>, I> Kernel<I, I> for ThrottleFirst<S, D> {
 
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<I> {
-        let now = self.clock.now();
+        let now = self.together.unwrap_or_else(|| self.clock.now());
         if now < self.open_at {
             self.on_dropped.dropped(item);
             return Emit::Skip;
         }
         self.open_at = deadline(now, self.window);
         Emit::Item(item)
+    }
+
+    fn batch_begins(&mut self) {
+        self.together = Some(self.clock.now());
+    }
+
+    fn batch_ends(&mut self) {
+        self.together = None;
     }
 }
 

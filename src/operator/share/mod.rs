@@ -56,6 +56,43 @@ macro_rules! subject_impls {
                 self.0.ended()
             }
         }
+
+        impl<T, E, Sc> $crate::operator::batch::BatchObserver<T, E> for $name<T, E, Sc>
+        where
+            T: Clone + 'static,
+            E: Clone + 'static,
+            Sc: $crate::operator::share::Hosts<T, E>,
+        {
+            /// Gathers the items first, with no bound: they are to be at hand.
+            fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+                self.0.send_batch(items.into_iter().collect());
+            }
+        }
+
+        impl<T, E, Sc> $crate::operator::batch::BatchSource for $name<T, E, Sc>
+        where
+            T: Clone + 'static,
+            E: Clone + 'static,
+            Sc: $crate::operator::share::Hosts<T, E>,
+        {
+        }
+
+        impl<T, E, Sc, C> rxrust::observable::CoreObservable<C>
+            for $crate::operator::batch::Batched<$name<T, E, Sc>>
+        where
+            T: Clone + 'static,
+            E: Clone + 'static,
+            Sc: $crate::operator::share::Hosts<T, E>,
+            C: rxrust::context::Context<Scope = Sc>,
+            C::Inner: $crate::operator::share::IntoBatchListener<Sc::Listener>,
+        {
+            type Unsub = $crate::operator::share::SubjectSubscription<T, E, Sc, $latest>;
+
+            fn subscribe(self, context: C) -> Self::Unsub {
+                use $crate::operator::share::IntoBatchListener;
+                self.0.0.subscribe(context.into_inner().into_batch_listener())
+            }
+        }
     };
 }
 

@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    iter,
     marker::PhantomData,
     mem,
     sync::{
@@ -17,6 +18,7 @@ use rxrust::{
 use crate::{
     error::{PanicError, StreamError, catch, drop_caught, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
+    operator::batch::{BatchObserver, Items},
 };
 
 /// An observer whose items go to all its subscribers (ReactiveX `PublishSubject`).
@@ -113,6 +115,10 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
         Sc::send(&self.gate, CastIn::Signal(signal), never);
     }
 
+    pub(super) fn send_batch(&self, items: Vec<T>) {
+        Sc::send(&self.gate, CastIn::Batch(items), never);
+    }
+
     pub(super) fn ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
@@ -169,6 +175,8 @@ impl<T> Latest<T> for () {
 pub enum CastIn<T, E, O> {
     /// From its producers.
     Signal(Signal<T, E>),
+    /// Items that arrive together.
+    Batch(Vec<T>),
     /// A subscriber comes.
     Subscribe(Subscriber<O>),
     /// A subscriber goes.
@@ -195,6 +203,19 @@ impl<O> Subscriber<O> {
         }
         let Some(listener) = &mut self.listener else { return false };
         let open = listener.next(item);
+        if !open {
+            self.alive.store(false, Ordering::Release);
+        }
+        open
+    }
+
+    /// Delivers items that arrive together; `false` when it is over.
+    fn next_batch<T, E>(&mut self, items: Vec<T>) -> bool
+    where
+        O: Listener<T, E>,
+    {
+        let Some(listener) = &mut self.listener else { return false };
+        let open = self.alive.load(Ordering::Relaxed) && listener.next_batch(items.into_iter(), &self.alive);
         if !open {
             self.alive.store(false, Ordering::Release);
         }
@@ -294,6 +315,32 @@ where
         }
     }
 
+    /// To each subscriber the whole batch, before the next one gets it.
+    fn cast_batch(&mut self, items: Vec<T>) {
+        let kept = catch("subject", || items.iter().for_each(|item| self.latest.set(item)));
+        if let Err(panic) = kept {
+            return self.break_down(panic);
+        }
+        let (mut items, mut open) = (Some(items), true);
+        for at in 0..self.subscribers.len() {
+            let last = at + 1 == self.subscribers.len();
+            let served = catch("subscriber", || {
+                let items = if last { items.take() } else { items.clone() };
+                items.is_none_or(|items| self.subscribers[at].next_batch(items))
+            });
+            match served {
+                Ok(served) => open &= served,
+                Err(panic) => {
+                    self.panicked(at, panic);
+                    open = false;
+                }
+            }
+        }
+        if !open {
+            self.sweep();
+        }
+    }
+
     #[cold]
     fn panicked(&mut self, at: usize, panic: PanicError) {
         match self.subscribers.get_mut(at).and_then(Subscriber::retire) {
@@ -349,6 +396,11 @@ where
                     self.cast(item);
                 }
             }
+            CastIn::Batch(items) => {
+                if self.end.is_none() && !self.broken {
+                    self.cast_batch(items);
+                }
+            }
             CastIn::Signal(Signal::Error(error)) => self.end(Err(error)),
             CastIn::Signal(Signal::Complete) => self.end(Ok(())),
             CastIn::Subscribe(subscriber) => self.welcome(subscriber),
@@ -401,35 +453,66 @@ where
 pub trait DynListener<T, E> {
     /// Delivers one item; `false` when it is over.
     fn next(&mut self, item: T) -> bool;
+    /// Delivers items that arrive together, while it is `alive`; `false` when it is over.
+    fn next_batch(&mut self, items: Items<T>, alive: &AtomicBool) -> bool;
     /// Tells the end.
     fn end(self: Box<Self>, end: Result<(), E>);
     /// Ends it with a failure of an operator.
     fn fail(self: Box<Self>, failure: StreamError);
 }
 
-impl<O: Observer<T, E>, T, E: 'static> DynListener<T, E> for O {
-    #[inline(always)]
-    fn next(&mut self, item: T) -> bool {
-        Observer::next(self, item);
-        !self.is_closed()
-    }
+/// An observer that is given one item after the other.
+struct Single<O>(O);
 
-    fn end(self: Box<Self>, end: Result<(), E>) {
-        match end {
-            Ok(()) => self.complete(),
-            Err(error) => self.error(error),
+/// An observer that is given whole batches; see [`batched`](crate::operator::batch::BatchOps::batched).
+struct Whole<O>(O);
+
+macro_rules! dyn_listener {
+    ($name:ident: $bound:ident, |$listener:ident, $items:ident, $alive:ident| $next_batch:block) => {
+        impl<O: $bound<T, E>, T, E: 'static> DynListener<T, E> for $name<O> {
+            #[inline(always)]
+            fn next(&mut self, item: T) -> bool {
+                self.0.next(item);
+                !self.0.is_closed()
+            }
+
+            fn next_batch(&mut self, mut $items: Items<T>, alive: &AtomicBool) -> bool {
+                let ($listener, $alive) = (&mut self.0, || alive.load(Ordering::Relaxed));
+                $next_batch
+                $alive() && !$listener.is_closed()
+            }
+
+            fn end(self: Box<Self>, end: Result<(), E>) {
+                match end {
+                    Ok(()) => self.0.complete(),
+                    Err(error) => self.0.error(error),
+                }
+            }
+
+            fn fail(self: Box<Self>, failure: StreamError) {
+                fail(self.0, failure);
+            }
         }
-    }
-
-    fn fail(self: Box<Self>, failure: StreamError) {
-        fail(*self, failure);
-    }
+    };
 }
+dyn_listener!(Single: Observer, |listener, items, alive| {
+    while alive()
+        && !listener.is_closed()
+        && let Some(item) = items.next()
+    {
+        listener.next(item);
+    }
+});
+dyn_listener!(Whole: BatchObserver, |listener, items, alive| {
+    listener.next_batch(iter::from_fn(|| if alive() { items.next() } else { None }));
+});
 
 /// A boxed observer; see [`DynListener`].
 pub trait Listener<T, E> {
     /// Delivers one item; `false` when it is over.
     fn next(&mut self, item: T) -> bool;
+    /// Delivers items that arrive together, while it is `alive`; `false` when it is over.
+    fn next_batch(&mut self, items: Items<T>, alive: &AtomicBool) -> bool;
     /// Tells the end.
     fn end(self, end: Result<(), E>);
     /// Ends it with a failure of an operator.
@@ -442,12 +525,22 @@ pub trait IntoListener<B> {
     fn into_listener(self) -> B;
 }
 
+/// What becomes the boxed observer `B`, and is given whole batches.
+pub trait IntoBatchListener<B> {
+    /// The observer, boxed.
+    fn into_batch_listener(self) -> B;
+}
+
 macro_rules! listener {
     ($($send:ident)?) => {
         impl<T, E> Listener<T, E> for Box<dyn DynListener<T, E> $(+ $send)?> {
             #[inline]
             fn next(&mut self, item: T) -> bool {
                 DynListener::next(&mut **self, item)
+            }
+
+            fn next_batch(&mut self, items: Items<T>, alive: &AtomicBool) -> bool {
+                DynListener::next_batch(&mut **self, items, alive)
             }
 
             fn end(self, end: Result<(), E>) {
@@ -465,7 +558,17 @@ macro_rules! listener {
             E: 'static,
         {
             fn into_listener(self) -> Box<dyn DynListener<T, E> $(+ $send)?> {
-                Box::new(self)
+                Box::new(Single(self))
+            }
+        }
+
+        impl<O, T, E> IntoBatchListener<Box<dyn DynListener<T, E> $(+ $send)?>> for O
+        where
+            O: BatchObserver<T, E> $(+ $send)? + 'static,
+            E: 'static,
+        {
+            fn into_batch_listener(self) -> Box<dyn DynListener<T, E> $(+ $send)?> {
+                Box::new(Whole(self))
             }
         }
     };
