@@ -20,6 +20,7 @@ pub use shared::{SharedGate, WeakSharedGate};
 
 use std::{
     convert::Infallible,
+    iter,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
@@ -31,7 +32,7 @@ use rxrust::{
 
 use crate::{
     error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled},
-    operator::batch::{BATCH, BatchObserver},
+    operator::batch::{BATCH, Batch, BatchObserver},
 };
 
 /// What a machine asks for after an input.
@@ -322,9 +323,9 @@ where
 {
     /// The items are made first, with the gate free: the closures that make them may feed it, or panic.
     #[inline(always)]
-    fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+    fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
         let Self { gate, port, batch } = self;
-        let mut inputs = items.into_iter().map(|item| port.input(Signal::Next(item)));
+        let mut inputs = iter::from_fn(|| items.pull().map(|item| port.input(Signal::Next(item))));
         while !port.is_over() && !gate.closed() {
             let made = catch_unwind(AssertUnwindSafe(|| batch.extend(inputs.by_ref().take(BATCH))));
             let more = batch.len() == BATCH;

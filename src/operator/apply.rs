@@ -8,7 +8,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use super::batch::BatchObserver;
+use super::batch::{Batch, BatchObserver};
 use crate::error::{StreamError, catch, fail, named, unhandled};
 
 /// What a [`Kernel`] makes of an item.
@@ -163,13 +163,17 @@ where
     #[inline(always)]
     fn next(&mut self, item: I) {
         let Some(down) = &mut self.down else { return };
-        match named(K::NAME, || self.kernel.next(item)) {
-            Emit::Item(out) => down.next(out),
-            Emit::Skip => {}
-            Emit::Last(out) => {
+        let emit = named(K::NAME, || self.kernel.next(item));
+        let last = matches!(emit, Emit::Last(_));
+        match emit {
+            // One call for both: all that is below is compiled into it, so that two would double the code at each operator.
+            Emit::Item(out) | Emit::Last(out) => {
                 down.next(out);
-                self.end(None);
+                if last {
+                    self.end(None);
+                }
             }
+            Emit::Skip => {}
             Emit::End => self.end(None),
             Emit::Fail(failure) => self.end(Some(failure)),
         }
@@ -211,12 +215,11 @@ where
     E: 'static,
 {
     #[inline(always)]
-    fn next_batch<J: IntoIterator<Item = I>>(&mut self, items: J) {
+    fn take_batch<B: Batch<I>>(&mut self, items: &mut B) {
         let Some(down) = &mut self.down else { return };
         self.kernel.batch_begins();
-        let mut made =
-            Made { items: items.into_iter(), kernel: &mut self.kernel, over: None, types: PhantomData };
-        down.next_batch(&mut made);
+        let mut made = Made { items, kernel: &mut self.kernel, over: None, types: PhantomData };
+        down.take_batch(&mut made);
         let over = made.over;
         self.kernel.batch_ends();
         if let Some(failure) = over {
@@ -226,21 +229,19 @@ where
 }
 
 /// What a kernel makes of a batch, as it is asked for.
-struct Made<'a, J, K, T> {
-    items: J,
+struct Made<'a, B, K, I, T> {
+    items: &'a mut B,
     kernel: &'a mut K,
     /// The stream has ended, perhaps by a failure.
     over: Option<Option<StreamError>>,
-    types: PhantomData<fn() -> T>,
+    types: PhantomData<fn(I) -> T>,
 }
 
-impl<J: Iterator, K: Kernel<J::Item, T>, T> Iterator for Made<'_, J, K, T> {
-    type Item = T;
-
+impl<B: Batch<I>, K: Kernel<I, T>, I, T> Batch<T> for Made<'_, B, K, I, T> {
     #[inline(always)]
-    fn next(&mut self) -> Option<T> {
+    fn pull(&mut self) -> Option<T> {
         while self.over.is_none() {
-            let item = self.items.next()?;
+            let item = self.items.pull()?;
             match named(K::NAME, || self.kernel.next(item)) {
                 Emit::Item(out) => return Some(out),
                 Emit::Skip => {}

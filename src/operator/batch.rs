@@ -46,11 +46,32 @@ pub trait BatchObserver<T, E>: Observer<T, E> {
     /// Takes items that arrive together.
     #[inline(always)]
     fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        let mut items = items.into_iter();
-        while !self.is_closed() {
-            let Some(item) = items.next() else { return };
+        self.take_batch(&mut items.into_iter());
+    }
+
+    /// [`next_batch`](Self::next_batch), for who implements it.
+    #[inline(always)]
+    fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
+        while !self.is_closed()
+            && let Some(item) = items.pull()
+        {
             self.next(item);
         }
+    }
+}
+
+/// Items that arrive together: an iterator, or what an operator makes of them.
+///
+/// It is no `Iterator`, whose associated type would double the compiler's work at each operator of a chain.
+pub trait Batch<T> {
+    /// The next of them.
+    fn pull(&mut self) -> Option<T>;
+}
+
+impl<I: Iterator> Batch<I::Item> for I {
+    #[inline(always)]
+    fn pull(&mut self) -> Option<I::Item> {
+        self.next()
     }
 }
 

@@ -9,7 +9,7 @@ use rxrust::{
 
 use crate::{
     error::{catch, unhandled},
-    operator::batch::BatchObserver,
+    operator::batch::{Batch, BatchObserver},
 };
 
 /// See [`finalize`](super::ErrorOps::finalize).
@@ -111,8 +111,8 @@ where
 
 impl<O: BatchObserver<T, E>, R, T, E> BatchObserver<T, E> for FinalizeObserver<O, R> {
     #[inline(always)]
-    fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
-        self.down.next_batch(items);
+    fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
+        self.down.take_batch(items);
     }
 }
 

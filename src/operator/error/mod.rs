@@ -264,8 +264,8 @@ macro_rules! at_the_end {
             $($bound)*
         {
             #[inline(always)]
-            fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
-                self.down.next_batch(items);
+            fn take_batch<B: $crate::operator::batch::Batch<T>>(&mut self, items: &mut B) {
+                self.down.take_batch(items);
             }
         }
     };

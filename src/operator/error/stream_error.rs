@@ -8,7 +8,7 @@ use rxrust::{
 
 use crate::{
     error::{StreamError, fail, take_failure},
-    operator::batch::BatchObserver,
+    operator::batch::{Batch, BatchObserver},
 };
 
 /// Errors that [`stream_error`](super::ErrorOps::stream_error) turns into a [`StreamError`]: one already, none at all
@@ -140,9 +140,9 @@ where
     E: ToStreamError,
 {
     #[inline(always)]
-    fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
+    fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
         if let Some(down) = &mut self.down {
-            down.next_batch(items);
+            down.take_batch(items);
         }
     }
 }

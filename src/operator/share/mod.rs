@@ -64,8 +64,8 @@ macro_rules! subject_impls {
             Sc: $crate::operator::share::Hosts<T, E>,
         {
             /// Gathers the items first, with no bound: they are to be at hand.
-            fn next_batch<I: IntoIterator<Item = T>>(&mut self, items: I) {
-                self.0.send_batch(items.into_iter().collect());
+            fn take_batch<B: $crate::operator::batch::Batch<T>>(&mut self, items: &mut B) {
+                self.0.send_batch(std::iter::from_fn(|| items.pull()).collect());
             }
         }
 
