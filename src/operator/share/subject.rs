@@ -1,6 +1,5 @@
 use std::{
     convert::Infallible,
-    iter,
     marker::PhantomData,
     mem,
     sync::{
@@ -18,7 +17,7 @@ use rxrust::{
 use crate::{
     error::{PanicError, StreamError, catch, drop_caught, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
-    operator::batch::{BatchObserver, Items},
+    operator::batch::{Batch, BatchObserver, Items},
 };
 
 /// An observer whose items go to all its subscribers (ReactiveX `PublishSubject`).
@@ -504,8 +503,21 @@ dyn_listener!(Single: Observer, |listener, items, alive| {
     }
 });
 dyn_listener!(Whole: BatchObserver, |listener, items, alive| {
-    listener.next_batch(iter::from_fn(|| if alive() { items.next() } else { None }));
+    listener.take_batch(&mut While { items, condition: alive });
 });
+
+/// Items, as long as a condition holds.
+struct While<I, F> {
+    items: I,
+    condition: F,
+}
+
+impl<I: Iterator, F: Fn() -> bool> Batch<I::Item> for While<I, F> {
+    #[inline(always)]
+    fn pull(&mut self) -> Option<I::Item> {
+        if (self.condition)() { self.items.next() } else { None }
+    }
+}
 
 /// A boxed observer; see [`DynListener`].
 pub trait Listener<T, E> {
