@@ -18,6 +18,7 @@ pages! {
     virtual_time "../docs/src/tutorial/testing.md"
     own_operator "../docs/src/how-to/own-operator.md"
     failures_and_panics "../docs/src/how-to/failures-and-panics.md"
+    dead_letters "../docs/src/how-to/dead-letters.md"
     bounds "../docs/src/how-to/bounds.md"
     threads "../docs/src/how-to/threads.md"
     sources "../docs/src/how-to/sources.md"

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rust_decimal::Decimal;
 use rxevents::{
     dead_letter::Payload,
-    event::{Click, SensorReading, utc},
+    event::{Click, GeoFix, LogLevel, LogRecord, MotionSample, Position, SensorReading, utc},
     source::{CsvFile, TextFile},
 };
 use serde::Deserialize;
@@ -123,4 +123,67 @@ fn clicks() {
     assert_eq!((elements["/favicon.ico"], elements["/"], elements["/style2.css"]), (543, 439, 378));
     assert_eq!(elements.values().filter(|&&count| count > 100).count(), 11);
     assert_eq!(clicks.windows(2).filter(|pair| pair[1].at < pair[0].at).count(), 3_423);
+}
+
+#[test]
+fn motion() {
+    let start = DateTime::UNIX_EPOCH;
+    for (name, rows, first) in
+        [("motion/accelerometer.csv", 10_577, 3_446_083), ("motion/gyroscope.csv", 10_575, 19_586_083)]
+    {
+        let Some(path) = recording(name) else { return };
+        let samples: Vec<_> = CsvFile::open(path)
+            .unwrap()
+            .map(|record| MotionSample::from_csv(&record.unwrap(), start).unwrap())
+            .collect();
+        assert_eq!(samples.len(), rows, "{name}");
+        assert!(samples.is_sorted_by_key(|sample| sample.at), "{name}");
+        assert_eq!(samples[0].at.timestamp_nanos_opt(), Some(first), "{name}");
+        for sample in &samples {
+            assert_eq!(&MotionSample::from_json(&sample.payload()).unwrap(), sample);
+        }
+    }
+}
+
+#[test]
+fn location() {
+    let Some(path) = recording("motion/location.csv") else { return };
+    let fixes: Vec<_> = CsvFile::open(path)
+        .unwrap()
+        .map(|record| GeoFix::from_csv(&record.unwrap(), DateTime::UNIX_EPOCH).unwrap())
+        .collect();
+    assert_eq!(fixes.len(), 35);
+    assert!(fixes.is_sorted_by_key(|fix| fix.at));
+    assert_eq!(fixes[1].position, Position::Relative { east: -2.65, north: 0.535 });
+    assert_eq!(fixes[1].speed, None);
+    assert!(fixes.iter().all(|fix| fix.speed.is_none_or(|speed| speed >= 0.0)));
+    for fix in &fixes {
+        assert_eq!(&GeoFix::from_json(&fix.payload()).unwrap(), fix);
+    }
+}
+
+#[test]
+fn logs() {
+    use LogLevel::{Error, Fatal, Info, Warn};
+    for (name, read, levels) in [
+        (
+            "logs/HDFS.log",
+            LogRecord::from_hdfs as fn(&str) -> _,
+            [(Info, 1_920), (Warn, 80), (Error, 0), (Fatal, 0)],
+        ),
+        ("logs/Hadoop.log", LogRecord::from_hadoop, [(Info, 1_040), (Warn, 808), (Error, 150), (Fatal, 2)]),
+    ] {
+        let Some(path) = recording(name) else { return };
+        let lines: Vec<_> = TextFile::open(path).unwrap().map(Result::unwrap).collect();
+        let records: Vec<_> = lines.iter().map(|line| read(line.text().unwrap()).unwrap()).collect();
+        assert_eq!(records.len(), 2_000, "{name}");
+        for (level, count) in levels {
+            let found = records.iter().filter(|record| record.level == level).count();
+            assert_eq!(found, count, "{name}: {level}");
+        }
+        for (line, record) in lines.iter().zip(&records) {
+            assert!(line.text().unwrap().ends_with(&format!("{}: {}", record.component, record.message)));
+            assert_eq!(&LogRecord::from_json(&record.payload()).unwrap(), record);
+        }
+    }
 }

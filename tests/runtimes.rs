@@ -144,15 +144,17 @@ fn a_runtime_without_a_timer_is_an_error() {
             let mut subject = Local::subject::<u32, StreamError>();
             let (debounced, of_debounce) = errors();
             let (ticks, of_ticks) = errors();
+            let (polled, of_poll) = errors();
             let (retried, of_retry) = errors();
             subject.clone().debounce(ms(5)).on_error_route(debounced).subscribe(|_| {});
             Local::interval(ms(5)).stream_error().on_error_route(ticks).subscribe(|_| {});
+            Local::poll_every(ms(5), async || 1).stream_error().on_error_route(polled).subscribe(|_| {});
             Local::throw_err::<u32, _>(down())
                 .retry_with(Retry::forever().fixed(ms(5)))
                 .on_error_route(retried)
                 .subscribe(|_| {});
             subject.next(1);
-            for seen in [of_debounce, of_ticks, of_retry] {
+            for seen in [of_debounce, of_ticks, of_poll, of_retry] {
                 let error = loop {
                     match seen.try_recv() {
                         Ok(error) => break error,
@@ -384,9 +386,25 @@ fn a_source_without_a_runtime_is_an_error_of_what_is_below() {
     Local::timer(ms(1)).stream_error().on_error_route(route).subscribe(|()| {});
     assert_eq!(seen.try_recv().as_deref(), Ok(said));
     let (route, seen) = errors();
+    Shared::poll_every(ms(1), async || 1).stream_error().on_error_route(route).subscribe(|_| {});
+    assert_eq!(seen.try_recv(), Ok(said.replace("interval", "poll_every")));
+    let (route, seen) = errors();
     let merged = Shared::interval(ms(1)).stream_error().merge(Shared::never().stream_error());
     merged.on_error_route(route).subscribe(|_| {});
     assert_eq!(seen.try_recv().as_deref(), Ok(said));
+}
+
+#[test]
+fn poll_every_waits_for_what_it_reads() {
+    watchdog(|| {
+        let runtime = many_threads();
+        let _inside = runtime.enter();
+        let (send, seen) = mpsc::channel();
+        let read = async || tokio::task::spawn_blocking(|| 7).await;
+        let polled = Shared::poll_every(ms(1), read).map(|read| read.unwrap_or_default()).take(3);
+        polled.subscribe(move |n| send.send(n).unwrap_or_default());
+        assert_eq!(seen.iter().collect::<Vec<_>>(), [7, 7, 7]);
+    });
 }
 
 #[test]

@@ -1,15 +1,12 @@
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
+    io::{self, Read, Seek, SeekFrom, Write},
+    num::NonZeroU32,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{DeadLetter, DeadLetterError, DeadLetterQueue, QueueError, Reason};
-use crate::source::TextFile;
-
-/// [`read_letters`] reads lines of at most this many bytes: 256 MiB.
-pub const MAX_LETTER_BYTES: usize = 1 << 28;
+use super::{DeadLetter, DeadLetterError, DeadLetterQueue, QueueError};
 
 /// When a [`JsonlQueue`] asks the operating system to put its file on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,15 +16,21 @@ pub enum SyncPolicy {
     /// At each flush.
     #[default]
     OnFlush,
+    /// After so many letters, and at each flush: a crash of the machine costs fewer letters than that.
+    Every(NonZeroU32),
     /// After each letter: a stored letter survives a crash of the machine. Slow (one disk access each).
     EveryRecord,
 }
 
-/// A queue in a file: one JSON object a line, read back by [`read_letters`]. Clones are handles of the same file.
+/// A queue in a file: one JSON object a line, read back by [`read_letters`](super::read_letters) or
+/// [`redrive`](super::redrive()). Clones are handles of the same file.
 ///
-/// Each letter is written by one write, without a buffer. When a write fails half way, or the file ends with a torn
-/// line from an earlier crash, the next letter starts on a line of its own. The file grows as long as there are
-/// letters; the queue itself holds none.
+/// Each letter is written by one write, without a buffer: when the process is killed, all letters are there whose push
+/// has returned, and at most the last line is torn. When a write fails half way, or the file ends with a torn line from
+/// an earlier crash, the next letter starts on a line of its own. What survives a crash of the machine is said by
+/// [`SyncPolicy`]. The file grows as long as there are letters; the queue itself holds none.
+///
+/// One process at a time may write to a file.
 ///
 /// ```
 /// use rxevents::dead_letter::{DeadLetter, DeadLetterQueue, JsonlQueue, Reason, Rejected, read_letters};
@@ -56,6 +59,8 @@ struct Output {
     file: File,
     /// The file ends in the middle of a line.
     torn: bool,
+    /// How many letters were written since the last sync.
+    unsynced: u32,
 }
 
 impl JsonlQueue {
@@ -93,7 +98,7 @@ impl JsonlQueue {
             if file.metadata()?.len() == 0 {
                 sync_folder(path)?;
             }
-            Ok(Output { file, torn })
+            Ok(Output { file, torn, unsynced: 0 })
         };
         match open() {
             Ok(output) => Ok(Self {
@@ -123,7 +128,19 @@ impl Output {
         self.torn = true;
         self.file.write_all(&record)?;
         self.torn = false;
-        if sync == SyncPolicy::EveryRecord { synced(&self.file) } else { Ok(()) }
+        self.unsynced = self.unsynced.saturating_add(1);
+        let due = match sync {
+            SyncPolicy::Never | SyncPolicy::OnFlush => false,
+            SyncPolicy::Every(letters) => self.unsynced >= letters.get(),
+            SyncPolicy::EveryRecord => true,
+        };
+        if due { self.sync() } else { Ok(()) }
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        synced(&self.file)?;
+        self.unsynced = 0;
+        Ok(())
     }
 }
 
@@ -161,8 +178,8 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 }
 
 impl DeadLetterQueue for JsonlQueue {
-    /// Writes the letter. When syncing fails after the write ([`SyncPolicy::EveryRecord`]) that is an error too, and
-    /// pushing the letter again writes it a second time, with the same id.
+    /// Writes the letter. When syncing fails after the write ([`SyncPolicy::EveryRecord`], [`SyncPolicy::Every`]) that is
+    /// an error too, and pushing the letter again writes it a second time, with the same id.
     fn push(&mut self, letter: DeadLetter) -> Result<(), DeadLetterError> {
         match self.with_output(|output| output.write(&letter, self.sync)) {
             Ok(()) => Ok(()),
@@ -173,97 +190,9 @@ impl DeadLetterQueue for JsonlQueue {
     fn flush(&mut self) -> Result<(), QueueError> {
         match self.sync {
             SyncPolicy::Never => Ok(()),
-            SyncPolicy::OnFlush | SyncPolicy::EveryRecord => self.with_output(|output| synced(&output.file)),
-        }
-    }
-}
-
-/// Reads the letters in a file that a [`JsonlQueue`] wrote, in the order in which they were written.
-///
-/// A line that is no letter is an error of its own, and reading goes on after it; an I/O error is the last. Empty lines
-/// are skipped. One letter at a time is held, of at most [`MAX_LETTER_BYTES`].
-///
-/// # Errors
-/// The file cannot be opened.
-pub fn read_letters(path: impl AsRef<Path>) -> Result<Letters, ReadError> {
-    let path = path.as_ref();
-    let lines = match TextFile::open(path) {
-        Ok(lines) => lines.max_line_bytes(MAX_LETTER_BYTES),
-        Err(error) => return Err(ReadError::Io { path: path.into(), line: 0, cause: error.source.into() }),
-    };
-    Ok(Letters { lines, path: path.into() })
-}
-
-/// The letters in a file; see [`read_letters`].
-#[derive(Debug)]
-pub struct Letters {
-    lines: TextFile<BufReader<File>>,
-    path: PathBuf,
-}
-
-/// Why a dead letter could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// The file cannot be opened (line 0) or read.
-    #[error("{}: line {line}: {cause}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The line, the first is 1.
-        line: u64,
-        /// The cause.
-        cause: Reason,
-    },
-    /// The line is no dead letter, or one of a newer version.
-    #[error("{}: line {line}: {cause}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// The line, the first is 1.
-        line: u64,
-        /// The cause.
-        cause: Reason,
-    },
-    /// The last line was not written to its end, as after a crash.
-    #[error("{}: line {line}: torn after {length} bytes", path.display())]
-    Torn {
-        /// The file.
-        path: PathBuf,
-        /// The line, the first is 1.
-        line: u64,
-        /// How many bytes of it there are.
-        length: usize,
-    },
-}
-
-impl Iterator for Letters {
-    type Item = Result<DeadLetter, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let path = || self.path.clone();
-            let line = match self.lines.next()? {
-                Ok(line) => line,
-                Err(rejected) => {
-                    let (line, cause) = (rejected.item.number(), rejected.reason);
-                    return Some(Err(match cause {
-                        Reason::Io(_) => ReadError::Io { path: path(), line, cause },
-                        _ => ReadError::Malformed { path: path(), line, cause },
-                    }));
-                }
-            };
-            if line.bytes().iter().all(u8::is_ascii_whitespace) {
-                continue;
+            SyncPolicy::OnFlush | SyncPolicy::Every(_) | SyncPolicy::EveryRecord => {
+                self.with_output(Output::sync)
             }
-            let cause = match serde_json::from_slice(line.bytes()) {
-                Ok(letter) => return Some(Ok(letter)),
-                Err(cause) => cause,
-            };
-            return Some(Err(if cause.is_eof() && !self.lines.last_line_was_terminated() {
-                ReadError::Torn { path: path(), line: line.number(), length: line.bytes().len() }
-            } else {
-                ReadError::Malformed { path: path(), line: line.number(), cause: cause.into() }
-            }));
         }
     }
 }
@@ -271,7 +200,7 @@ impl Iterator for Letters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::Rejected;
+    use crate::dead_letter::{ReadError, Reason, Rejected, read_letters};
 
     fn letter(payload: &str) -> DeadLetter {
         let rejected = Rejected::new(payload.to_owned(), "check", Reason::decode("no"));
@@ -305,32 +234,57 @@ mod tests {
 
         let read: Vec<_> = read_letters(&path).unwrap().collect();
         assert_eq!(read.len(), 2);
-        assert!(matches!(&read[1], Err(ReadError::Torn { line: 2, length: 10, .. })), "{read:?}");
+        assert!(
+            matches!(&read[1], Err(ReadError::Torn { line: 2, length: 10, offset, .. }) if *offset == whole),
+            "{read:?}"
+        );
 
         JsonlQueue::append(&path).unwrap().push(letter("c")).unwrap();
         let read: Vec<_> = read_letters(&path).unwrap().collect();
-        assert!(matches!(&read[1], Err(ReadError::Malformed { line: 2, .. })), "{read:?}");
+        assert!(matches!(&read[1], Err(ReadError::Torn { line: 2, length: 10, .. })), "{read:?}");
         assert_eq!(read[2].as_ref().unwrap(), &letter("c"));
+        assert_eq!(read.len(), 3);
     }
 
     #[test]
-    fn newer_letters_are_refused_one_by_one() {
+    fn wherever_a_line_is_torn_it_is_torn_and_the_next_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dead.jsonl");
-        let old = serde_json::to_string(&letter("a")).unwrap();
-        let new = old.replace("\"version\":1", "\"version\":2");
-        std::fs::write(&path, format!("{new}\n\n{old}")).unwrap();
-        let read: Vec<_> = read_letters(&path).unwrap().collect();
-        let error = read[0].as_ref().unwrap_err().to_string();
-        assert!(error.contains("line 1: dead letter of version 2"), "{error}");
-        assert_eq!(read[1].as_ref().unwrap(), &letter("a"));
-        assert_eq!(read.len(), 2);
+        let rejected = Rejected::new("ä\n\u{1F600}".as_bytes().to_vec(), "check", Reason::decode("nö"));
+        let sent = DeadLetter::from_rejected(&rejected, chrono::DateTime::UNIX_EPOCH);
+        let line = serde_json::to_vec(&sent).unwrap();
+        for length in 1..line.len() {
+            std::fs::write(&path, &line[..length]).unwrap();
+            JsonlQueue::append(&path).unwrap().push(sent.clone()).unwrap();
+            let read: Vec<_> = read_letters(&path).unwrap().collect();
+            assert!(
+                matches!(&read[0], Err(ReadError::Torn { line: 1, offset: 0, .. })),
+                "{length}: {read:?}"
+            );
+            assert_eq!(read[1].as_ref().unwrap(), &sent);
+        }
+        // Only the end of line is missing: nothing is lost.
+        std::fs::write(&path, &line).unwrap();
+        JsonlQueue::append(&path).unwrap().push(sent.clone()).unwrap();
+        let read: Vec<_> = read_letters(&path).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read, [sent.clone(), sent]);
     }
 
     #[test]
-    fn absent_file_is_named() {
-        let error = read_letters("/absent/dead.jsonl").unwrap_err().to_string();
-        assert!(error.contains("/absent/dead.jsonl"), "{error}");
+    fn syncs_after_so_many_letters() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = SyncPolicy::Every(NonZeroU32::new(3).unwrap());
+        let mut queue = JsonlQueue::create(folder.path().join("dead.jsonl")).unwrap().sync(policy);
+        let unsynced = |queue: &JsonlQueue| queue.shared.lock().unwrap().unsynced;
+        let counts: Vec<_> = (0..7)
+            .map(|_| {
+                queue.push(letter("a")).unwrap();
+                unsynced(&queue)
+            })
+            .collect();
+        assert_eq!(counts, [1, 2, 0, 1, 2, 0, 1]);
+        queue.flush().unwrap();
+        assert_eq!(unsynced(&queue), 0);
     }
 
     #[cfg(target_os = "linux")]
@@ -338,7 +292,7 @@ mod tests {
     fn full_disk_gives_the_letter_back() {
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut queue = JsonlQueue {
-            shared: Arc::new(Mutex::new(Output { file, torn: false })),
+            shared: Arc::new(Mutex::new(Output { file, torn: false, unsynced: 0 })),
             path: Path::new("/dev/full").into(),
             sync: SyncPolicy::Never,
         };

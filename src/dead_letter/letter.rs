@@ -46,7 +46,7 @@ pub struct DeadLetter {
     /// The rules that the event breaks, without the values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<Violation>,
-    /// How often it was tried, the first attempt included.
+    /// How often it was tried, the first attempt included, and those after it was sent again.
     pub attempts: u32,
     /// When it failed for the first time.
     pub first_failed_at: DateTime<Utc>,
@@ -67,8 +67,16 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The letter of an item that failed at `now` (for the first time, as far as this letter knows).
+    /// The letter of an item that failed at `now`.
+    ///
+    /// An item that was sent again ([`Payload::letter`]) keeps its letter, which is not put into another one: id,
+    /// payload, origin, headers, first failure and number of redrives stay, the attempts are added up, and stage, cause
+    /// and time are those of the new failure. When it was refused ([`RedriveLimit`](super::Reason::RedriveLimit)) all
+    /// stays.
     pub fn from_rejected<T: Payload>(rejected: &Rejected<T>, now: DateTime<Utc>) -> Self {
+        if let Some(earlier) = rejected.item.letter() {
+            return earlier.clone().failed_again(rejected, now);
+        }
         let payload = rejected.item.payload().into_owned();
         let origin = rejected.item.origin();
         Self {
@@ -87,6 +95,22 @@ impl DeadLetter {
             payload,
         }
     }
+
+    fn failed_again<T>(self, rejected: &Rejected<T>, now: DateTime<Utc>) -> Self {
+        if rejected.reason.kind() == FailureKind::RedriveLimit {
+            return self;
+        }
+        Self {
+            version: LETTER_VERSION,
+            stage: rejected.stage.to_string(),
+            kind: rejected.reason.kind(),
+            message: rejected.reason.message(),
+            violations: rejected.reason.violations(),
+            attempts: self.attempts.saturating_add(rejected.attempts),
+            failed_at: now,
+            ..self
+        }
+    }
 }
 
 /// A letter that is sent again is the event it carries.
@@ -97,6 +121,10 @@ impl Payload for DeadLetter {
 
     fn origin(&self) -> Option<Origin> {
         self.origin.clone()
+    }
+
+    fn letter(&self) -> Option<&DeadLetter> {
+        Some(self)
     }
 }
 
@@ -248,11 +276,24 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_sent_again_keeps_its_origin() {
-        let line = Line::new(*b"x", 7, "a.jsonl");
-        let first = DeadLetter::from_rejected(&Rejected::new(line, "check", Reason::decode("no")), at(1));
-        let again =
-            DeadLetter::from_rejected(&Rejected::new(first.clone(), "check", Reason::decode("no")), at(2));
-        assert_eq!((again.id, &again.payload, &again.origin), (first.id, &first.payload, &first.origin));
+    fn a_letter_that_fails_again_is_not_put_into_another() {
+        let line = Line::new(*b"\xff", 7, "a.jsonl");
+        let rejected = Rejected::new(line, "check", Reason::violation("a", "b", "c")).with_attempts(3);
+        let mut first = DeadLetter { redrives: 1, ..DeadLetter::from_rejected(&rejected, at(1)) };
+        first.headers.insert("trace".into(), "x".into());
+        let failure = Rejected::new(&first, "store", Reason::other("no room")).with_attempts(2);
+        let again = DeadLetter::from_rejected(&failure, at(2));
+        let expected = DeadLetter {
+            stage: "store".into(),
+            kind: FailureKind::Other,
+            message: "no room".into(),
+            violations: vec![],
+            attempts: 5,
+            failed_at: at(2),
+            ..first.clone()
+        };
+        assert_eq!(again, expected);
+        let refused = Reason::RedriveLimit { redrives: 1, limit: 1 };
+        assert_eq!(DeadLetter::from_rejected(&Rejected::new(&first, "redrive", refused), at(3)), first);
     }
 }

@@ -2,6 +2,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use super::DeadLetter;
+
 /// An item that can be stored as a dead letter: it knows its original bytes and, maybe, where it came from.
 pub trait Payload {
     /// The original bytes, exactly. They need not be UTF-8.
@@ -9,6 +11,11 @@ pub trait Payload {
 
     /// Where the item came from, if known.
     fn origin(&self) -> Option<Origin> {
+        None
+    }
+
+    /// The dead letter that this item comes from, if it is sent again: should it fail again, that is its letter.
+    fn letter(&self) -> Option<&DeadLetter> {
         None
     }
 }
@@ -74,6 +81,10 @@ macro_rules! through_pointer {
 
             fn origin(&self) -> Option<Origin> {
                 (**self).origin()
+            }
+
+            fn letter(&self) -> Option<&DeadLetter> {
+                (**self).letter()
             }
         }
     )*};

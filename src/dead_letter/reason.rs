@@ -51,6 +51,13 @@ pub enum Reason {
         /// The number of events for which there is room.
         capacity: u64,
     },
+    /// It is a dead letter that was sent again too often already: it was not tried.
+    RedriveLimit {
+        /// How often it was sent again.
+        redrives: u32,
+        /// How often it may be.
+        limit: u32,
+    },
     /// Anything else.
     Other(Arc<dyn Error + Send + Sync>),
 }
@@ -72,6 +79,8 @@ pub enum FailureKind {
     Panic,
     /// [`Reason::Overflow`].
     Overflow,
+    /// [`Reason::RedriveLimit`].
+    RedriveLimit,
     /// [`Reason::Other`].
     Other,
 }
@@ -97,6 +106,7 @@ impl FailureKind {
             Self::Io => "io",
             Self::Panic => "panic",
             Self::Overflow => "overflow",
+            Self::RedriveLimit => "redrive_limit",
             Self::Other => "other",
         }
     }
@@ -155,6 +165,7 @@ impl Reason {
             Self::Io(_) => FailureKind::Io,
             Self::Panic(_) => FailureKind::Panic,
             Self::Overflow { .. } => FailureKind::Overflow,
+            Self::RedriveLimit { .. } => FailureKind::RedriveLimit,
             Self::Other(_) => FailureKind::Other,
         }
     }
@@ -213,6 +224,9 @@ impl Display for Reason {
             Self::TooLong { limit, length } => write!(f, "{length} bytes long, at most {limit} are allowed"),
             Self::Io(cause) => cause.fmt(f),
             Self::Panic(message) => write!(f, "panicked: {message}"),
+            Self::RedriveLimit { redrives, limit } => {
+                write!(f, "sent again {redrives} times already, at most {limit} are allowed")
+            }
             Self::Overflow { capacity } => write!(f, "no room left: the capacity is {capacity} events"),
         }
     }
@@ -423,6 +437,7 @@ mod tests {
             (std::io::Error::other("x").into(), "io"),
             (Reason::panic("x"), "panic"),
             (Reason::Overflow { capacity: 1 }, "overflow"),
+            (Reason::RedriveLimit { redrives: 1, limit: 1 }, "redrive_limit"),
             (Reason::other("x"), "other"),
         ] {
             assert_eq!(reason.kind().as_str(), kind);

@@ -1,11 +1,15 @@
 use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationErrors};
 
-use super::{Violations, utc};
+use super::{
+    Violations,
+    rest::{Failure, Rest, form},
+    utc,
+};
 use crate::dead_letter::{Payload, Reason};
 
 /// A user clicked on something.
@@ -44,10 +48,7 @@ impl Click {
     /// [`Reason::Decode`], with the column, when the line has another form; [`Reason::Validation`] when its time does
     /// not exist (there is no second 60 either).
     pub fn from_combined_log(line: &str) -> Result<Self, Reason> {
-        parse(line).map_err(|error| match error {
-            Failure::Form(error) => Reason::decode(error),
-            Failure::Time => Reason::violation("at", "time", "must be a time that exists"),
-        })
+        Ok(parse(line)?)
     }
 }
 
@@ -71,35 +72,22 @@ impl Payload for Click {
     }
 }
 
-/// The line has another form than the combined log's.
-#[derive(Debug, thiserror::Error)]
-#[error("column {column}: expected {expected}")]
-struct FormError {
-    column: usize,
-    expected: &'static str,
-}
-
-enum Failure {
-    Form(FormError),
-    Time,
-}
-
 fn parse(line: &str) -> Result<Click, Failure> {
-    let mut rest = Rest { line, at: 0 };
+    let mut rest = Rest::new(line);
     let user = rest.until(" ", "the client")?;
     rest.until(" ", "the identity")?;
     rest.until(" [", "the user and a time in brackets")?;
-    let time_at = rest.at;
+    let time_at = rest.at();
     let time = rest.until("] \"", "a time in brackets and a quoted request")?;
-    let request_at = rest.at;
+    let request_at = rest.at();
     let request = rest.quoted("the request's closing quote")?;
     rest.expect(" ", "a space")?;
-    let status_at = rest.at;
+    let status_at = rest.at();
     let status = rest.until(" ", "the status")?;
     if status.len() != 3 || !status.bytes().all(|b| b.is_ascii_digit()) {
         return Err(form(status_at, "a status of three digits"));
     }
-    let size_at = rest.at;
+    let size_at = rest.at();
     let size = rest.until(" \"", "the number of bytes and a quoted referer")?;
     if size != "-" && !size.bytes().all(|b| b.is_ascii_digit()) {
         return Err(form(size_at, "a number of bytes, or -"));
@@ -111,10 +99,6 @@ fn parse(line: &str) -> Result<Click, Failure> {
     let element = element(request).ok_or_else(|| form(request_at, "a method and a path"))?;
     let at = parse_time(time).ok_or_else(|| form(time_at, "a time such as 17/May/2015:10:05:03 +0000"))?;
     Ok(Click { user: user.into(), element: element.into(), at: at.ok_or(Failure::Time)? })
-}
-
-fn form(at: usize, expected: &'static str) -> Failure {
-    Failure::Form(FormError { column: at + 1, expected })
 }
 
 /// The path of a request such as `GET /path?query HTTP/1.1`. The path of a broken request may hold spaces.
@@ -194,54 +178,6 @@ fn parse_time(text: &str) -> Option<Option<DateTime<Utc>>> {
     Some(local.map(|local| (local - TimeDelta::minutes(offset)).and_utc()))
 }
 
-/// What is still to be read of a line.
-struct Rest<'a> {
-    line: &'a str,
-    at: usize,
-}
-
-impl<'a> Rest<'a> {
-    fn rest(&self) -> &'a str {
-        self.line.get(self.at..).unwrap_or_default()
-    }
-
-    /// Takes the text before the next `end` (which must not be empty), and `end`.
-    fn until(&mut self, end: &'static str, expected: &'static str) -> Result<&'a str, Failure> {
-        match self.rest().split_once(end) {
-            Some((text, _)) if !text.is_empty() => {
-                self.at += text.len() + end.len();
-                Ok(text)
-            }
-            _ => Err(form(self.at, expected)),
-        }
-    }
-
-    /// Takes exactly `text`.
-    fn expect(&mut self, text: &'static str, expected: &'static str) -> Result<(), Failure> {
-        if !self.rest().starts_with(text) {
-            return Err(form(self.at, expected));
-        }
-        self.at += text.len();
-        Ok(())
-    }
-
-    /// Takes the text before the next quote, and the quote. A character after a backslash is text.
-    fn quoted(&mut self, expected: &'static str) -> Result<&'a str, Failure> {
-        let rest = self.rest();
-        let bytes = rest.as_bytes();
-        let mut from = 0;
-        while let Some(found) = bytes.get(from..).and_then(|bytes| memchr2(b'"', b'\\', bytes)) {
-            let found = from + found;
-            if bytes.get(found) == Some(&b'"') {
-                self.at += found + 1;
-                return Ok(rest.get(..found).unwrap_or_default());
-            }
-            from = found + 2;
-        }
-        Err(form(self.line.len(), expected))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,6 +232,16 @@ mod tests {
                 "{time}"
             );
         }
+    }
+
+    #[test]
+    fn json() {
+        let click = Click::from_combined_log(LINE).unwrap();
+        let json = String::from_utf8(click.payload().into_owned()).unwrap();
+        assert_eq!(serde_json::from_str::<Click>(&json).unwrap(), click);
+        assert!(serde_json::from_str::<Click>(&json.replace('{', r#"{"note":[1],"#)).is_ok());
+        let error = serde_json::from_str::<Click>(&json.replace("05-17", "02-30")).unwrap_err().to_string();
+        assert!(error.starts_with("`2015-02-30T10:05:03Z` is no time"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use crate::dead_letter::{Payload, Reason};
 
 /// What a sensor measured at a moment.
 ///
-/// Valid when the sensor has a name (not only of spaces) and the value is finite.
+/// Valid when the sensor has a name (not only of spaces) and the value is finite. Negative zero is a value like any other,
+/// and its sign is kept.
 ///
 /// ```
 /// use rxevents::event::SensorReading;
@@ -52,9 +53,7 @@ impl Validate for SensorReading {
         if self.sensor.trim_ascii().is_empty() {
             violations.add("sensor", "empty", "must not be empty");
         }
-        if !self.value.is_finite() {
-            violations.add("value", "finite", "must be finite");
-        }
+        violations.finite("value", self.value);
         violations.into_result()
     }
 }
@@ -86,6 +85,22 @@ mod tests {
             let errors = SensorReading { value, ..reading.clone() }.validate().unwrap_err();
             assert_eq!(Reason::from(errors).violations()[0].path, "value");
         }
+    }
+
+    #[test]
+    fn negative_zero_keeps_its_sign_and_unknown_fields_are_ignored() {
+        let json = br#"{"note":[1],"sensor":"a","at":"2024-05-01T12:00:00Z","value":-0.0}"#;
+        let reading = SensorReading::from_json(json).unwrap();
+        let back = SensorReading::from_json(&reading.payload()).unwrap();
+        assert!(reading.value.is_sign_negative() && back.value.is_sign_negative());
+        assert_eq!(back, reading);
+    }
+
+    #[test]
+    fn values_come_back_exactly() {
+        let reading =
+            SensorReading { sensor: "a".into(), at: DateTime::UNIX_EPOCH, value: 1.9451711940253707e-167 };
+        assert_eq!(SensorReading::from_json(&reading.payload()).unwrap(), reading);
     }
 
     #[test]

@@ -52,6 +52,33 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTim
     parse(&text).map_err(|error| D::Error::custom(format_args!("`{text}` is no time: {error}")))
 }
 
+/// The same for an `Option`, which is `None` when it is `null`; together with `#[serde(default)]` also when it is absent:
+/// for `#[serde(default, with = "rxevents::event::utc::option")]`.
+pub mod option {
+    use chrono::{DateTime, Utc};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    /// Writes RFC 3339, or nothing.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.serialize(serializer)
+    }
+
+    /// Reads what [`parse`](super::parse) reads, or nothing.
+    ///
+    /// # Errors
+    /// It is something else than such a time.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<DateTime<Utc>>, D::Error> {
+        #[derive(Deserialize)]
+        struct Time(#[serde(with = "super")] DateTime<Utc>);
+        Ok(Option::<Time>::deserialize(deserializer)?.map(|Time(time)| time))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

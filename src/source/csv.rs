@@ -158,6 +158,18 @@ impl CsvFile<File> {
     }
 }
 
+#[cfg(feature = "gzip")]
+impl CsvFile<super::Gunzip<File>> {
+    /// The records of the gzip file at `path`, read as by [`Gunzip`](super::Gunzip).
+    ///
+    /// # Errors
+    /// The file cannot be opened, or its first record cannot be read.
+    pub fn open_gz(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let (file, name) = text::open(path.as_ref())?;
+        csv(super::Gunzip::new(file), name)
+    }
+}
+
 impl<R> CsvFile<R> {
     /// Sets the longest record that is accepted, in bytes; the default is 1 MiB, the most 1 GiB.
     #[must_use]

@@ -45,6 +45,17 @@ impl<T: DeserializeOwned> JsonlFile<BufReader<File>, T> {
     }
 }
 
+#[cfg(feature = "gzip")]
+impl<T: DeserializeOwned> JsonlFile<super::Gunzip<File>, T> {
+    /// The values in the lines of the gzip file at `path`, read as by [`Gunzip`](super::Gunzip).
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open_gz(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Ok(Self { lines: TextFile::open_gz(path)?, item: PhantomData })
+    }
+}
+
 impl<R: BufRead, T> JsonlFile<R, T> {
     /// Sets the longest line that is accepted, in bytes.
     #[must_use]

@@ -7,15 +7,20 @@
 //! | source | items |
 //! |---|---|
 //! | [`TextFile::open`], [`lines`] | [`Line`]s |
+//! | [`line_stream`] | the same, of an asynchronous reader, as a [`Stream`](futures::Stream) |
 //! | [`JsonlFile::open`], [`jsonl`] | any `T: DeserializeOwned`, one JSON value a line |
 //! | `CsvFile::open`, `csv` (feature `files`) | `CsvRecord`s, or any `T: DeserializeOwned` |
+//! | `TextFile::open_gz`, `JsonlFile::open_gz`, `CsvFile::open_gz`, `Gunzip` (feature `gzip`) | the same, compressed |
 //! | [`SensorReadings`], [`PaymentLines`], [`Clicks`], [`ClickLines`] | made-up events, the same for the same seed |
 
 #[cfg(feature = "files")]
 mod csv;
 mod generate;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod jsonl;
 mod line;
+mod stream;
 mod text;
 
 #[cfg(feature = "files")]
@@ -24,6 +29,9 @@ pub use generate::{
     Class, ClickLines, Clicks, Counts, Generator, Kind, Labelled, LineKind, PaymentLines, SensorReadings,
     SplitMix64,
 };
+#[cfg(feature = "gzip")]
+pub use gzip::Gunzip;
 pub use jsonl::{JsonlFile, jsonl};
 pub use line::Line;
+pub use stream::{LineStream, line_stream};
 pub use text::{DEFAULT_MAX_LINE_BYTES, OpenError, TextFile, lines};

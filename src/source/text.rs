@@ -48,25 +48,23 @@ pub struct OpenError {
 #[derive(Debug)]
 pub struct TextFile<R> {
     reader: R,
-    name: Arc<str>,
-    max_line_bytes: usize,
-    number: u64,
-    /// What the reader's buffer had of a line that goes on in its next buffer.
-    partial: Vec<u8>,
-    terminated: bool,
-    ended: bool,
+    splitter: Splitter,
 }
 
 /// The lines of `reader`, which is called `name` in dead letters.
 pub fn lines<R: BufRead>(reader: R, name: impl Into<Arc<str>>) -> TextFile<R> {
-    TextFile {
-        reader,
-        name: name.into(),
-        max_line_bytes: DEFAULT_MAX_LINE_BYTES,
-        number: 0,
-        partial: Vec::new(),
-        terminated: true,
-        ended: false,
+    TextFile { reader, splitter: Splitter::new(name.into()) }
+}
+
+#[cfg(feature = "gzip")]
+impl TextFile<super::Gunzip<File>> {
+    /// The lines of the gzip file at `path`, read as by [`Gunzip`](super::Gunzip).
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open_gz(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let (file, name) = open(path.as_ref())?;
+        Ok(lines(super::Gunzip::new(file), name))
     }
 }
 
@@ -92,40 +90,18 @@ pub(super) fn open(path: &Path) -> Result<(File, Arc<str>), OpenError> {
 impl<R: BufRead> TextFile<R> {
     /// Sets the longest line that is accepted, in bytes, without the end of line.
     #[must_use]
-    pub fn max_line_bytes(self, max_line_bytes: usize) -> Self {
-        Self { max_line_bytes, ..self }
+    pub fn max_line_bytes(mut self, max_line_bytes: usize) -> Self {
+        self.splitter.max_line_bytes = max_line_bytes;
+        self
     }
 
-    /// Whether the last line had an end of line.
-    pub(crate) fn last_line_was_terminated(&self) -> bool {
-        self.terminated
+    pub(crate) fn reader_mut(&mut self) -> &mut R {
+        &mut self.reader
     }
-}
 
-/// Of one line: its number, its source, and the longest that it may be.
-struct Place<'a> {
-    number: u64,
-    name: &'a Arc<str>,
-    max_line_bytes: usize,
-}
-
-impl Place<'_> {
-    /// Judges the line of `length` bytes that begins with `head`: all of it, or at least [`HEAD`] bytes more than it
-    /// may be long.
-    fn line(&self, head: &[u8], length: u64, ends_with_cr: bool) -> Result<Line, Rejected<Line>> {
-        let (head, bom) = match head.strip_prefix(BOM) {
-            Some(rest) if self.number == 1 => (rest, BOM.len() as u64),
-            _ => (head, 0),
-        };
-        let length = length - bom - u64::from(ends_with_cr);
-        let limit = self.max_line_bytes as u64;
-        let kept = usize::try_from(length.min(limit)).ok().and_then(|end| head.get(..end)).unwrap_or(head);
-        let line = Line::new(kept, self.number, self.name.clone());
-        if length <= limit {
-            Ok(line)
-        } else {
-            Err(Rejected::new(line, "read", Reason::TooLong { limit, length }))
-        }
+    /// The number of bytes that were used: where the next line begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.splitter.position
     }
 }
 
@@ -133,46 +109,103 @@ impl<R: BufRead> Iterator for TextFile<R> {
     type Item = Result<Line, Rejected<Line>>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
-        }
-        self.number += 1;
-        self.partial.clear();
-        let place = Place { number: self.number, name: &self.name, max_line_bytes: self.max_line_bytes };
-        let (mut length, mut last) = (0, None);
-        loop {
+        while !self.splitter.ended {
             let buffer = match self.reader.fill_buf() {
                 Ok(buffer) => buffer,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.ended = true;
-                    let item = Line::new(self.partial.as_slice(), self.number, self.name.clone());
-                    return Some(Err(Rejected::new(item, "read", error)));
-                }
+                Err(error) => return Some(Err(self.splitter.fail(error))),
             };
-            let end = memchr(b'\n', buffer);
-            let part = end.and_then(|end| buffer.get(..end)).unwrap_or(buffer);
-            self.terminated = end.is_some();
-            self.ended = buffer.is_empty();
-            let result = if self.terminated && length == 0 {
-                // The usual case: the whole line is in the reader's buffer.
-                Some(place.line(part, part.len() as u64, part.last() == Some(&b'\r')))
-            } else {
-                length += part.len() as u64;
-                last = part.last().copied().or(last);
-                let room = self.max_line_bytes.saturating_add(HEAD).saturating_sub(self.partial.len());
-                self.partial.extend_from_slice(part.get(..room).unwrap_or(part));
-                if self.ended && (length == 0 || self.number == 1 && self.partial == BOM) {
-                    return None;
-                }
-                (self.terminated || self.ended)
-                    .then(|| place.line(&self.partial, length, self.terminated && last == Some(b'\r')))
-            };
-            let used = part.len() + usize::from(self.terminated);
+            let (used, line) = self.splitter.split(buffer);
             self.reader.consume(used);
-            if result.is_some() {
-                return result;
+            if line.is_some() {
+                return line;
             }
+        }
+        None
+    }
+}
+
+/// Finds lines in one buffer of a reader after the other.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    name: Arc<str>,
+    pub(super) max_line_bytes: usize,
+    /// How many lines are done.
+    lines: u64,
+    /// What earlier buffers had of this line: its start, its length, its last byte.
+    partial: Vec<u8>,
+    length: u64,
+    last: Option<u8>,
+    /// How many bytes were used.
+    position: u64,
+    pub(super) ended: bool,
+}
+
+impl Splitter {
+    pub(super) fn new(name: Arc<str>) -> Self {
+        Self {
+            name,
+            max_line_bytes: DEFAULT_MAX_LINE_BYTES,
+            lines: 0,
+            partial: Vec::new(),
+            length: 0,
+            last: None,
+            position: 0,
+            ended: false,
+        }
+    }
+
+    /// Goes on with `buffer`, which is empty at the end: how much of it is used, and the line that is complete.
+    pub(super) fn split(&mut self, buffer: &[u8]) -> (usize, Option<Result<Line, Rejected<Line>>>) {
+        let end = memchr(b'\n', buffer);
+        let part = end.and_then(|end| buffer.get(..end)).unwrap_or(buffer);
+        let terminated = end.is_some();
+        self.ended = buffer.is_empty();
+        let used = part.len() + usize::from(terminated);
+        self.position += used as u64;
+        if terminated && self.length == 0 {
+            // The usual case: the whole line is in the reader's buffer.
+            let line = self.line(part, part.len() as u64, part.last() == Some(&b'\r'));
+            self.lines += 1;
+            return (used, Some(line));
+        }
+        self.length += part.len() as u64;
+        self.last = part.last().copied().or(self.last);
+        let room = self.max_line_bytes.saturating_add(HEAD).saturating_sub(self.partial.len());
+        self.partial.extend_from_slice(part.get(..room).unwrap_or(part));
+        let nothing = self.length == 0 || self.lines == 0 && self.partial == BOM;
+        if self.ended && nothing || !self.ended && !terminated {
+            return (used, None);
+        }
+        let line = self.line(&self.partial, self.length, terminated && self.last == Some(b'\r'));
+        self.lines += 1;
+        self.partial.clear();
+        (self.length, self.last) = (0, None);
+        (used, Some(line))
+    }
+
+    /// The reader failed: what was read of the line, and the end.
+    pub(super) fn fail(&mut self, error: io::Error) -> Rejected<Line> {
+        self.ended = true;
+        let kept = self.partial.get(..self.max_line_bytes).unwrap_or(&self.partial);
+        Rejected::new(Line::new(kept, self.lines + 1, self.name.clone()), "read", error)
+    }
+
+    /// Judges the line of `length` bytes that begins with `head`: all of it, or at least [`HEAD`] bytes more than it
+    /// may be long.
+    fn line(&self, head: &[u8], length: u64, ends_with_cr: bool) -> Result<Line, Rejected<Line>> {
+        let (head, bom) = match head.strip_prefix(BOM) {
+            Some(rest) if self.lines == 0 => (rest, BOM.len() as u64),
+            _ => (head, 0),
+        };
+        let length = length - bom - u64::from(ends_with_cr);
+        let limit = self.max_line_bytes as u64;
+        let kept = usize::try_from(length.min(limit)).ok().and_then(|end| head.get(..end)).unwrap_or(head);
+        let line = Line::new(kept, self.lines + 1, self.name.clone());
+        if length <= limit {
+            Ok(line)
+        } else {
+            Err(Rejected::new(line, "read", Reason::TooLong { limit, length }))
         }
     }
 }

@@ -32,6 +32,7 @@ pub(crate) mod local {
     pub(crate) type Boxed<T, E> = rxevents::rx::observable::BoxedCoreObservable<'static, T, E, Scheduler>;
     pub(crate) type Cloneable<T, E> = Again<std::rc::Rc<dyn Fn() -> Boxed<T, E>>, T, E>;
     pub(crate) type Relay<T, E> = Local<Subject<T, E, rxevents::rx::context::LocalScope>>;
+    pub(crate) type BoxFuture<T> = futures::future::LocalBoxFuture<'static, T>;
     /// What may be part of a pipeline of this kind.
     pub(crate) trait Part {}
     impl<T> Part for T {}
@@ -50,6 +51,7 @@ pub(crate) mod shared {
     pub(crate) type Boxed<T, E> = rxevents::rx::observable::BoxedCoreObservableSend<'static, T, E, Scheduler>;
     pub(crate) type Cloneable<T, E> = Again<Arc<dyn Fn() -> Boxed<T, E> + Send + Sync>, T, E>;
     pub(crate) type Relay<T, E> = Shared<Subject<T, E, rxevents::rx::context::SharedScope>>;
+    pub(crate) type BoxFuture<T> = futures::future::BoxFuture<'static, T>;
     /// What may be part of a pipeline of this kind.
     pub(crate) trait Part: Send {}
     impl<T: Send> Part for T {}

@@ -3,17 +3,21 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
+    thread,
     time::Duration,
 };
 
 use futures::stream;
 use rxevents::{
     prelude::*,
-    testing::{MarbleError, record},
+    rx::scheduler::SleepProvider,
+    testing::{MarbleError, Signal, record},
+    time::Clock,
 };
 
-use super::flavour::{Kind, Scheduler};
+use super::flavour::{BoxFuture, Kind, Scheduler};
 use crate::common::{Log, lock, ms, unhandled};
 
 marbles! {
@@ -135,4 +139,172 @@ fn subjects_know_their_value() {
     level.clone().subscribe_with(log.sink(|_| {}));
     level.next(2);
     assert_eq!((level.inner().value(), log.text()), (2, "1 2".into()));
+}
+
+/// A read that takes so many milliseconds of virtual time, and then says when it began and ended.
+fn reads(s: &Scheduler, millis: &[u64]) -> impl FnMut() -> BoxFuture<(u64, u64)> + use<> {
+    let (s, mut millis) = (s.clone(), Vec::from(millis).into_iter());
+    move || {
+        let s = s.clone();
+        let length = millis.next().unwrap_or(0);
+        Box::pin(async move {
+            let began = s.now();
+            if length > 0 {
+                s.sleep(ms(length)).await;
+            }
+            (began.as_millis() as u64, s.now().as_millis() as u64)
+        })
+    }
+}
+
+#[test]
+fn poll_every_reads_on_a_grid_and_never_twice_at_once() {
+    use MissedTicks::{Burst, Delay, Skip};
+    let quick = [(10, 10), (20, 20), (30, 30), (40, 40), (50, 50), (60, 60)];
+    // The second read takes 25 ms: the ticks at 30 and 40 pass meanwhile.
+    for (millis, missed, expected) in [
+        (&[0, 0][..], Skip, &quick[..]),
+        (&[0, 0], Burst, &quick),
+        (&[0, 0], Delay, &quick),
+        (&[3, 9], Skip, &[(10, 13), (20, 29), (30, 30), (40, 40), (50, 50), (60, 60)]),
+        (&[3, 9], Delay, &[(10, 13), (20, 29), (30, 30), (40, 40), (50, 50), (60, 60)]),
+        (&[0, 25], Skip, &[(10, 10), (20, 45), (50, 50), (60, 60)]),
+        (&[0, 25], Burst, &[(10, 10), (20, 45), (45, 45), (45, 45), (50, 50), (60, 60)]),
+        (&[0, 25], Delay, &[(10, 10), (20, 45), (55, 55), (65, 65)]),
+        // A tick at the end of a read is not missed.
+        (&[10, 20], Skip, &[(10, 20), (20, 40), (40, 40), (50, 50), (60, 60)]),
+        (&[10, 20], Burst, &[(10, 20), (20, 40), (40, 40), (40, 40), (50, 50), (60, 60)]),
+    ] {
+        let s = Scheduler::new();
+        let mut seen = record(s.on(Kind::poll_every_with(ms(10), missed, reads(&s, millis))));
+        s.advance_by(ms(66));
+        assert_eq!(seen.items(), expected, "{millis:?} {missed:?}");
+        assert!(!seen.is_over());
+        seen.unsubscribe();
+        s.run_ready();
+        assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+    }
+}
+
+#[test]
+fn poll_every_after_a_stall_reads_once_and_goes_on_on_the_grid() {
+    let s = Scheduler::new();
+    let seen = record(s.on(Kind::poll_every(ms(10), reads(&s, &[]))));
+    s.stall(ms(40));
+    s.run_ready();
+    s.advance_by(ms(20));
+    assert_eq!(seen.items(), [(40, 40), (50, 50), (60, 60)]);
+}
+
+#[test]
+fn poll_every_drops_a_running_read_with_its_subscriber() {
+    let s = Scheduler::new();
+    let mut seen = record(s.on(Kind::poll_every(ms(10), std::future::pending::<u8>)));
+    s.advance_by(ms(100));
+    assert!(seen.items().is_empty() && !seen.is_over());
+    seen.unsubscribe();
+    s.run_ready();
+    assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+
+    let seen = record(s.on(Kind::poll_every(ms(10), reads(&s, &[]))).take(2));
+    s.advance_by(ms(100));
+    assert_eq!((seen.items().len(), seen.is_over(), s.tasks()), (2, true, 0));
+}
+
+#[test]
+fn poll_every_for_ever_and_of_nothing() {
+    let s = Scheduler::new();
+    let never = record(s.on(Kind::poll_every(Duration::MAX, reads(&s, &[]))));
+    let often = record(s.on(Kind::poll_every(Duration::ZERO, reads(&s, &[]))).take(1_000));
+    s.advance_by(ms(1));
+    assert_eq!((never.items().len(), often.items().len()), (0, 1_000));
+}
+
+#[test]
+fn failed_reads_are_items_and_a_panic_is_the_end() {
+    let s = Scheduler::new();
+    let mut n = 0;
+    let read = move || {
+        n += 1;
+        let n = n;
+        async move {
+            assert!(n < 4, "read {n}");
+            if n == 2 { Err("no answer") } else { Ok(n) }
+        }
+    };
+    let seen = record(s.on(Kind::poll_every(ms(10), read)).stream_error().map_err(|e| e.to_string()));
+    s.advance_by(ms(100));
+    seen.assert_eq(&[
+        (10, Signal::Next(Ok(1))),
+        (20, Signal::Next(Err("no answer"))),
+        (30, Signal::Next(Ok(3))),
+        (40, Signal::Error("panic in `poll_every`: read 4".to_owned())),
+    ]);
+    let read = || -> std::future::Ready<u8> { panic!("no read") };
+    let seen = record(s.on(Kind::poll_every(ms(10), read)).stream_error().map_err(|e| e.to_string()));
+    s.advance_by(ms(100));
+    seen.assert_eq(&[(110, Signal::Error("panic in `poll_every`: no read".to_owned()))]);
+    assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+}
+
+#[test]
+fn a_channel_of_std_is_an_iterator() {
+    let (send, receive) = mpsc::sync_channel(2);
+    let sender = thread::spawn(move || (0..10).take_while(|n| send.send(*n).is_ok()).count());
+    let log = Log::<i32, Infallible>::default();
+    Kind::from_iter(receive).subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text(), sender.join().unwrap()), ("0 1 2 3 4 5 6 7 8 9 |".into(), 10));
+
+    // Once nobody listens, the sender is told.
+    let (send, receive) = mpsc::sync_channel(0);
+    let sender = thread::spawn(move || (0..10).take_while(|n| send.send(*n).is_ok()).count());
+    Kind::from_iter(receive).take(3).subscribe_with(log.sink(|_| {}));
+    assert_eq!(sender.join().unwrap(), 3);
+}
+
+#[test]
+fn channels_of_futures_and_tokio_are_streams() {
+    let s = Scheduler::new();
+    let (mut send, receive) = futures::channel::mpsc::channel(2);
+    let seen = record(s.on(Kind::from_stream(receive)));
+    for n in 0..3 {
+        s.advance_by(ms(1));
+        send.try_send(n).unwrap();
+    }
+    s.advance_by(ms(1));
+    drop(send);
+    s.advance_by(ms(1));
+    seen.assert_eq(&[
+        (1, Signal::Next(0)),
+        (2, Signal::Next(1)),
+        (3, Signal::Next(2)),
+        (4, Signal::Complete),
+    ]);
+
+    let (send, mut receive) = tokio::sync::mpsc::channel(2);
+    let stream = stream::poll_fn(move |context| receive.poll_recv(context));
+    let mut seen = record(s.on(Kind::from_stream(stream)));
+    send.try_send(1).unwrap();
+    send.try_send(2).unwrap();
+    assert!(send.try_send(3).is_err());
+    s.run_ready();
+    assert_eq!(seen.items(), [1, 2]);
+    seen.unsubscribe();
+    s.run_ready();
+    assert!(send.is_closed());
+}
+
+#[test]
+fn lines_of_an_asynchronous_reader() {
+    let s = Scheduler::new();
+    let text = "1\n12345\n\n4";
+    let lines = rxevents::source::line_stream(text.as_bytes(), "t").max_line_bytes(4);
+    let shown = |line: Result<rxevents::source::Line, Rejected<_>>| match line {
+        Ok(line) => format!("{}:{}", line.number(), line.text().unwrap()),
+        Err(rejected) => rejected.to_string(),
+    };
+    let seen = record(s.on(Kind::from_stream(lines)).map(shown));
+    s.run_ready();
+    assert_eq!(seen.items(), ["1:1", "read: 5 bytes long, at most 4 are allowed", "3:", "4:4"]);
+    assert!(seen.is_over());
 }

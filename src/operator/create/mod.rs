@@ -4,6 +4,7 @@ mod defer;
 mod emitter;
 mod from_iter;
 mod from_stream;
+mod poll_every;
 mod ticks;
 mod trivial;
 
@@ -11,6 +12,7 @@ pub use defer::*;
 pub use emitter::*;
 pub use from_iter::*;
 pub use from_stream::*;
+pub use poll_every::*;
 pub use ticks::*;
 pub use trivial::*;
 
@@ -112,6 +114,77 @@ pub trait CreateOps: Context<Inner = ()> {
     /// [`interval`](Self::interval) with a named policy for missed ticks.
     fn interval_with(period: Duration, missed: MissedTicks) -> Self::With<Ticks<u64>> {
         Self::lift(Ticks::every(period, missed))
+    }
+
+    /// Reads something every `period`, such as a sensor or a web service: each tick starts one `read`, and its result,
+    /// usually a `Result`, is the item. A read that fails is the failure of one event; the stream goes on.
+    ///
+    /// Two reads never run at once. The ticks are those of [`interval`](Self::interval): on a grid that starts with the
+    /// subscription, the first after one period. The time that reads take does not move it. Ticks while a read runs
+    /// start none; see [`poll_every_with`](Self::poll_every_with).
+    ///
+    /// ```text
+    /// ticks:      --1--2--3--4--5--6
+    /// reads:        a| b------| c|
+    /// poll_every: ---a--------b--c--
+    /// ```
+    ///
+    /// It never completes. A panic of `read` or its future goes where
+    /// [`StreamError::Panic`](crate::StreamError::Panic) goes. Unsubscribing drops a read that is running. Holds one
+    /// read and one timer.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    ///
+    /// let scheduler = VirtualScheduler::new();
+    /// let rejects = MemoryQueue::new(10);
+    /// let mut n = 0;
+    /// let read = move || {
+    ///     n += 1;
+    ///     async move { if n == 2 { Err(std::io::Error::other("no answer")) } else { Ok(n) } }
+    /// };
+    /// let values = scheduler
+    ///     .on(Local::poll_every(Duration::from_secs(10), read))
+    ///     .map(|read| read.map_err(|error| Rejected::new("sensor 7", "read", error)))
+    ///     .dead_letter(rejects.clone());
+    /// let seen = record(values.take(2));
+    /// scheduler.advance_by(Duration::from_secs(60));
+    /// assert_eq!(seen.items(), [1, 3]);
+    /// assert_eq!(rejects.letters()[0].message, "no answer");
+    /// ```
+    fn poll_every<F, Fut>(period: Duration, read: F) -> Self::With<PollEvery<F, Fut>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future,
+    {
+        Self::poll_every_with(period, MissedTicks::Skip, read)
+    }
+
+    /// [`poll_every`](Self::poll_every) with a named policy for the ticks that passed while a read ran (or the thread was
+    /// busy). A tick at the very moment in which a read ends is not missed.
+    ///
+    /// - [`Skip`](MissedTicks::Skip): they start none; the next read is on the grid.
+    /// - [`Burst`](MissedTicks::Burst): they are made up for, one read right after the other.
+    /// - [`Delay`](MissedTicks::Delay): they start none; the grid starts anew where the read ended, so that there is a
+    ///   whole period of rest.
+    ///
+    /// ```text
+    /// ticks:      --1--2--3--4--5--6
+    /// Skip:         a------| b  c  d      only a takes time
+    /// Burst:        a------bcd  e  f
+    /// Delay:        a------|  b  c
+    /// ```
+    fn poll_every_with<F, Fut>(
+        period: Duration,
+        missed: MissedTicks,
+        read: F,
+    ) -> Self::With<PollEvery<F, Fut>>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future,
+    {
+        Self::lift(PollEvery::new(period, missed, read))
     }
 
     /// The items of a [`Stream`], polled by one task of the scheduler. It is polled for the next item only when the
