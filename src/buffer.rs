@@ -26,6 +26,10 @@ pub enum Overflow {
     /// and where the consumer needs the very thread (see [`Clock::wait`](crate::time::Clock::wait)), the same as
     /// [`Error`](Self::Error).
     Block,
+    /// An item for which there is no room becomes a [`Rejected`](crate::dead_letter::Rejected): only in the operators
+    /// that send such, the retries of single events, which say which item it is. Elsewhere the same as
+    /// [`Error`](Self::Error).
+    Reject,
 }
 
 /// A bounded buffer: capacity, [`Overflow`] policy, and a count of what was dropped.
@@ -109,8 +113,13 @@ impl Buffer {
                 self.drops.add(1);
                 Ok(Some(item))
             }
-            Overflow::Error | Overflow::Block => Err((self.full(operator), item)),
+            Overflow::Error | Overflow::Block | Overflow::Reject => Err((self.full(operator), item)),
         }
+    }
+
+    /// Counts what its policy dropped elsewhere.
+    pub(crate) fn dropped(&self, n: u64) {
+        self.drops.add(n);
     }
 
     /// Drops and counts all that is queued.

@@ -30,6 +30,12 @@ pub enum StreamError {
     /// The scheduler has dropped an operator's task while items waited (its runtime has ended).
     #[error("`{0}`: the scheduler has ended while items waited")]
     SchedulerGone(&'static str),
+    /// No item came in time.
+    #[error("`timeout`: no item within {within:?}")]
+    Timeout {
+        /// How long was waited.
+        within: std::time::Duration,
+    },
     /// A dead-letter queue refused a letter; the letter is in the error.
     #[error(transparent)]
     DeadLetter(Arc<DeadLetterError>),
@@ -111,8 +117,9 @@ pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<
     }
 }
 
+/// A caught panic as a value.
 #[cold]
-fn panic_error(operator: &'static str, payload: Box<dyn Any + Send>) -> PanicError {
+pub(crate) fn panic_error(operator: &'static str, payload: Box<dyn Any + Send>) -> PanicError {
     let message = panic_message(&*payload).into();
     // A payload may panic when it is dropped.
     if catch_unwind(AssertUnwindSafe(|| drop(payload))).is_err() {

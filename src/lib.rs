@@ -20,5 +20,8 @@ pub mod time;
 pub use buffer::{Buffer, Drops, Overflow};
 pub use error::{OverflowError, PanicError, StreamError, on_unhandled};
 
+/// rayon itself, for a pool of one's own.
+#[cfg(feature = "parallel")]
+pub use rayon;
 /// rxRust itself.
 pub use rxrust as rx;

@@ -27,7 +27,10 @@ pub use crate::{
         subscribe::{LocalEvents, SharedEvents, SubscribeOps, observer},
         time::TimeOps,
         transform::TransformOps,
-        validate::ValidateOps,
+        validate::{EventRetry, ValidateOps},
         window::WindowOps,
     },
 };
+
+#[cfg(feature = "parallel")]
+pub use crate::operator::parallel::{Parallel, ParallelOps};

@@ -6,6 +6,7 @@ mod common;
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
+    num::NonZeroUsize,
     pin::Pin,
     rc::Rc,
     sync::{
@@ -420,5 +421,82 @@ fn a_panic_above_a_timer_ends_what_is_below_it() {
         let crossed = Shared::from_iter(0..4).map(explodes).observe_on(SharedScheduler).delay(ms(1));
         crossed.stream_error().on_error_route(route).subscribe(|_| {});
         assert_eq!(seen.recv().as_deref(), Ok("panic in `map`: two"));
+    });
+}
+
+fn eight() -> NonZeroUsize {
+    NonZeroUsize::new(8).expect("not 0")
+}
+
+/// Futures that need the runtime to be made, on two threads; each is asked twice.
+#[test]
+fn futures_are_made_and_polled_in_the_runtime() {
+    watchdog(|| {
+        let runtime = many_threads();
+        let _inside = runtime.enter();
+        let (send, seen) = mpsc::channel();
+        let asked = AtomicUsize::new(0);
+        Shared::from_iter(0..1000_u32)
+            .try_map_async_with_retry(eight(), Retry::times(1), move |n| {
+                let (n, second) = (*n, asked.fetch_add(1, Ordering::SeqCst) % 2 == 1);
+                let task = tokio::spawn(async move { if second { Some(n) } else { None } });
+                async move { task.await.map_err(Reason::other)?.ok_or_else(|| Reason::other("not yet")) }
+            })
+            .subscribe(move |result| send.send(result.is_ok()).unwrap_or_default());
+        assert_eq!(seen.iter().count(), 1000);
+    });
+}
+
+#[test]
+fn futures_without_a_runtime_are_an_error() {
+    watchdog(|| {
+        let (errors, seen) = errors();
+        let pending = |_: &u32| std::future::pending::<Result<u32, Reason>>();
+        Shared::from_iter(0..3_u32)
+            .stream_error()
+            .try_map_async_with_retry(eight(), Retry::times(0), pending)
+            .on_error_route(errors)
+            .subscribe(|_| panic!("no result"));
+        let seen: Vec<_> = seen.iter().collect();
+        assert!(seen.len() == 1 && seen[0].contains("panic in `schedule`"), "{seen:?}");
+    });
+}
+
+#[test]
+fn futures_whose_runtime_ends_are_an_error() {
+    watchdog(|| {
+        let (errors, seen) = errors();
+        let runtime = many_threads();
+        {
+            let _inside = runtime.enter();
+            let (begun, has_begun) = mpsc::channel();
+            Shared::from_iter(0..3_u32)
+                .stream_error()
+                .try_map_async_with_retry(eight(), Retry::times(0), move |_| {
+                    begun.send(()).unwrap_or_default();
+                    std::future::pending::<Result<u32, Reason>>()
+                })
+                .on_error_route(errors)
+                .subscribe(|_| panic!("no result"));
+            has_begun.recv().expect("it begins");
+        }
+        drop(runtime);
+        let seen: Vec<_> = seen.iter().collect();
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        assert!(seen[0].contains("the scheduler has ended while items waited"), "{seen:?}");
+    });
+}
+
+#[test]
+fn a_timeout_whose_runtime_ends_is_an_error() {
+    watchdog(|| {
+        let (errors, seen) = errors();
+        let (runtime, subject) = (many_threads(), Shared::subject::<u32, StreamError>());
+        {
+            let _inside = runtime.enter();
+            subject.clone().timeout(HOUR).on_error_route(errors).subscribe(|_| {});
+        }
+        drop(runtime);
+        assert_eq!(seen.recv().as_deref(), Ok("`timeout`: the scheduler has ended while items waited"));
     });
 }

@@ -33,6 +33,7 @@ use rxrust::{
 use crate::{
     error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled},
     operator::batch::{BATCH, Batch, BatchObserver},
+    time::Cancel,
 };
 
 /// What a machine asks for after an input.
@@ -189,6 +190,30 @@ where
 {
     if !upstream.is_closed() {
         gate.attach(upstream.into_boxed());
+    }
+}
+
+/// The subscription to an operator whose machine may send several items in one step: unsubscribed meanwhile, it finds
+/// that out between two of them.
+pub struct StopSubscription<G> {
+    gate: G,
+    cancel: Cancel,
+}
+
+impl<G> StopSubscription<G> {
+    pub(crate) fn new(gate: G, cancel: Cancel) -> Self {
+        Self { gate, cancel }
+    }
+}
+
+impl<G: Subscription> Subscription for StopSubscription<G> {
+    fn unsubscribe(self) {
+        self.cancel.cancel();
+        self.gate.unsubscribe();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.gate.is_closed()
     }
 }
 

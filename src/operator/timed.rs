@@ -13,7 +13,9 @@ use rxrust::{
 use super::{apply::Emit, batch::BatchObserver};
 use crate::{
     error::{PanicError, StreamError, named},
-    gate::{Down, Flow, Gate, GateSubOf, Machine, Signal, Step, SubOf, attach, never, settled},
+    gate::{
+        Down, Flow, Gate, GateSubOf, Machine, Signal, Step, StopSubscription, SubOf, attach, never, settled,
+    },
     time::{Clock, Tick, Timer, TimerTask},
 };
 
@@ -55,6 +57,10 @@ pub trait TimedKernel<I, T> {
     fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<T>;
     /// The source has completed. [`Emit::Skip`]: not yet, a tick will end it.
     fn complete<S: Clock>(&mut self, time: &Time<S>) -> Emit<T>;
+    /// What is held back and must be sent still, at once, before an error: asked again and again until there is no more.
+    fn salvage(&mut self) -> Option<T> {
+        None
+    }
     /// The source has failed: what is held back is dropped.
     fn abandon(&mut self) {}
     /// Whether nothing is held back: if the source goes away without an end, nothing will come any more.
@@ -99,12 +105,12 @@ where
     S: CoreObservable<C::With<SourceObserver<C::Scope, MachineOf<C, K, I, T, E>, I, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = GateSubOf<C, MachineOf<C, K, I, T, E>, Timed<I, E>>;
+    type Unsub = StopSubscription<GateSubOf<C, MachineOf<C, K, I, T, E>, Timed<I, E>>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
         let timer = Timer::default();
-        let starter = timer.starter();
+        let (starter, cancel) = (timer.starter(), timer.cancel());
         let time = Time { clock: scheduler.clone(), timer };
         let machine = TimedMachine {
             down: Down::new(down),
@@ -117,7 +123,7 @@ where
         let started = starter.start(Handle(gate.clone()), scheduler.clone());
         C::Scope::send(&gate, Timed::Start(started), never);
         attach(&gate, self.source.subscribe(C::With::from_parts(SourceObserver::new(&gate), scheduler)));
-        gate.downgrade()
+        StopSubscription::new(gate.downgrade(), cancel)
     }
 }
 
@@ -163,8 +169,23 @@ where
                 done => done,
             },
             Emit::End => self.down.complete(),
-            Emit::Fail(failure) => self.down.fail(failure),
+            Emit::Fail(failure) => match self.salvage() {
+                Step::Continue => self.down.fail(failure),
+                done => done,
+            },
         }
+    }
+
+    /// Sends what must be sent before an error.
+    fn salvage(&mut self) -> Step<Infallible> {
+        while let Some(item) = named(K::NAME, || self.kernel.salvage()) {
+            let step: Step<Infallible> = self.down.next(item);
+            match step {
+                Step::Continue if !self.time.timer.cancel().cancelled() => {}
+                _ => return Step::Done,
+            }
+        }
+        Step::Continue
     }
 
     /// Nothing can come any more, and yet no end: nobody will say so.
@@ -199,6 +220,9 @@ where
                 self.emit(emit)
             }
             Timed::Source(Signal::Error(error)) => {
+                if self.salvage() == Step::Done {
+                    return Step::Done;
+                }
                 named(K::NAME, || self.kernel.abandon());
                 self.down.error(error)
             }
@@ -207,9 +231,15 @@ where
                 Step::Continue
             }
             Timed::Start(Err(panic)) => self.down.fail(panic),
-            Timed::Lost(Some(panic)) => self.down.fail(panic),
+            Timed::Lost(Some(panic)) => match self.salvage() {
+                Step::Continue => self.down.fail(panic),
+                done => done,
+            },
             Timed::Lost(None) if self.kernel.is_idle() => Step::Done,
-            Timed::Lost(None) => self.down.fail(StreamError::SchedulerGone(K::NAME)),
+            Timed::Lost(None) => match self.salvage() {
+                Step::Continue => self.down.fail(StreamError::SchedulerGone(K::NAME)),
+                done => done,
+            },
             Timed::Gone => {
                 self.ended = true;
                 self.release_if_over()

@@ -113,6 +113,11 @@ impl Timer {
         self.0.deadline.store(NONE, Ordering::SeqCst);
     }
 
+    /// What ends the task.
+    pub(crate) fn cancel(&self) -> Cancel {
+        self.0.cancel.clone()
+    }
+
     /// What starts the task that waits for this timer.
     pub(crate) fn starter(&self) -> TimerStarter {
         TimerStarter(self.0.clone())

@@ -1,5 +1,7 @@
 //! The operators, each on a given source.
 
+use std::{collections::HashSet, future::ready, num::NonZeroUsize};
+
 use rxevents::{
     operator::apply::{Emit, Kernel},
     prelude::*,
@@ -25,11 +27,21 @@ pub(crate) struct Op {
     pub(crate) absorbs: bool,
     /// It keeps a handle of its source, to subscribe to it again.
     pub(crate) holds_source: bool,
+    /// It waits for an item even where its source has gone away.
+    pub(crate) outlives_source: bool,
 }
 
 impl Op {
     pub(crate) const fn new(name: &'static str, build: fn(Source) -> Out) -> Self {
-        Self { name, build, late: false, thins: false, absorbs: false, holds_source: false }
+        Self {
+            name,
+            build,
+            late: false,
+            thins: false,
+            absorbs: false,
+            holds_source: false,
+            outlives_source: false,
+        }
     }
 
     const fn late(mut self) -> Self {
@@ -44,6 +56,11 @@ impl Op {
 
     const fn holds_source(mut self) -> Self {
         self.holds_source = true;
+        self
+    }
+
+    const fn outlives_source(mut self) -> Self {
+        self.outlives_source = true;
         self
     }
 
@@ -83,6 +100,12 @@ struct Valid {
 fn once<T>(value: T) -> impl FnMut() -> T {
     let mut value = Some(value);
     move || value.take().expect("called once")
+}
+
+/// Fails at the first attempt.
+fn the_second_time() -> impl FnMut(&i64) -> Result<i64, Reason> + Clone {
+    let mut tried = HashSet::new();
+    move |v| if tried.insert(*v) { Err(Reason::other("not now")) } else { Ok(*v) }
 }
 
 pub(crate) fn operators() -> Vec<Op> {
@@ -179,6 +202,32 @@ pub(crate) fn operators() -> Vec<Op> {
             let failures = observer(|_: Rejected<i64>| {});
             out(e.try_map(|v| Ok(*v)).route_failures(failures))
         }),
+        Op::new("try_map_with_retry", |e| {
+            let tried = e.try_map_with_retry(Retry::times(1).fixed(ms(1)), |v| Ok(*v));
+            out(tried.route_failures(observer(|_: Rejected<i64>| {})))
+        }),
+        Op::new("try_map_with_retry: later", |e| {
+            let tried = e.try_map_with_retry(Retry::times(1).fixed(ms(1)), the_second_time());
+            out(tried.route_failures(observer(|_: Rejected<i64>| {})))
+        })
+        .late(),
+        Op::new("try_map_with_retry_ordered", |e| {
+            let tried = e.try_map_with_retry_ordered(Retry::times(1).fixed(ms(1)), the_second_time());
+            out(tried.route_failures(observer(|_: Rejected<i64>| {})))
+        })
+        .late(),
+        Op::new("try_map_async_with_retry", |e| {
+            let asked = e.try_map_async_with_retry(NonZeroUsize::MIN, Retry::times(0), |v| ready(Ok(*v)));
+            out(asked.route_failures(observer(|_: Rejected<i64>| {})))
+        })
+        .late(),
+        Op::new("try_map_async_with_retry_ordered", |e| {
+            let mut tried = the_second_time();
+            let (two, policy) = (NonZeroUsize::MIN.saturating_add(1), Retry::times(1).fixed(ms(1)));
+            let asked = e.try_map_async_with_retry_ordered(two, policy, move |v| ready(tried(v)));
+            out(asked.route_failures(observer(|_: Rejected<i64>| {})))
+        })
+        .late(),
         Op::new("validate, route_failures", |e| {
             let valid = e.map(|value| Valid { value }).validate();
             out(valid.route_failures(observer(|_: Rejected<Valid>| {})).map(|valid| valid.value))
@@ -203,6 +252,10 @@ pub(crate) fn operators() -> Vec<Op> {
         .late()
         .thins(),
         Op::new("delay", |e| out(e.delay(ms(1)))).late(),
+        Op::new("timeout", |e| out(e.timeout(ms(3_600_000)))).outlives_source(),
+        Op::new("timeout_first", |e| out(e.timeout_first(ms(3_600_000)))),
+        Op::new("timeout_with", |e| out(e.timeout_with(ms(3_600_000), Kind::never::<i64>().stream_error())))
+            .outlives_source(),
         Op::new("observe_on", |e| {
             let scheduler = e.scheduler().clone();
             out(e.observe_on(scheduler))

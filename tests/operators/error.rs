@@ -45,6 +45,24 @@ marbles! {
     stream_error: |s| s.cold("-a#").map_err(std::io::Error::other).stream_error(), "-a#";
 }
 
+/// Full jitter: somewhere up to the delay, the same for the same seed.
+#[test]
+fn retry_with_jitter_waits_up_to_the_delay() {
+    let end = |policy: Retry<MarbleError>| {
+        let s = Scheduler::new();
+        let seen = record(s.cold("#").retry_with(policy));
+        s.advance_by(ms(100_000));
+        assert!(seen.is_over());
+        seen.signals()[0].0
+    };
+    let policy = || Retry::times(10).fixed(ms(1000));
+    let seeded = end(policy().jitter_seeded(3));
+    assert!(seeded > ms(1000) && seeded < ms(9000), "{seeded:?}");
+    assert_eq!(seeded, end(policy().jitter_seeded(3)));
+    assert_ne!(seeded, end(policy().jitter_seeded(4)));
+    assert_eq!(end(policy()), ms(10_000));
+}
+
 #[test]
 fn on_error_route_gets_the_error_and_the_end() {
     for (text, expected) in [("-a#", "MarbleError |"), ("-a|", "|")] {

@@ -31,6 +31,7 @@ mod local {
     mod error;
     mod filter;
     mod key;
+    mod parallel;
     mod rate;
     mod time;
     mod transform;
@@ -48,6 +49,8 @@ mod shared {
     mod error;
     mod filter;
     mod key;
+    mod parallel;
+    mod parallel_threads;
     mod rate;
     mod time;
     mod transform;

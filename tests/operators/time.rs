@@ -1,8 +1,14 @@
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use rxevents::{prelude::*, testing::record};
+use rxevents::{assert_marbles, prelude::*, testing::record};
 
-use super::flavour::Scheduler;
+use super::flavour::{Kind, Scheduler};
 use crate::common::ms;
 
 fn buffer(overflow: Overflow) -> Buffer {
@@ -10,6 +16,28 @@ fn buffer(overflow: Overflow) -> Buffer {
 }
 
 marbles! {
+    timeout: |s| s.cold("--a-b-------c|").map_err(StreamError::source).timeout(ms(4)), "--a-b---#";
+    timeout_of_the_first: |s| s.cold("-----a").map_err(StreamError::source).timeout(ms(4)), "----#";
+    timeout_at_the_very_moment: |s| s.cold("----a---b|").map_err(StreamError::source).timeout(ms(4)), "----a---b|";
+    timeout_of_nothing: |s| s.cold("--|").map_err(StreamError::source).timeout(ms(4)), "--|";
+    timeout_of_the_end: |s| s.cold("a-----|").map_err(StreamError::source).timeout(ms(4)), "a---#";
+    timeout_of_an_error: |s| s.cold("a--#").timeout(ms(4)), "a--#";
+    timeout_of_none: |s| s.cold("a-").map_err(StreamError::source).timeout(Duration::MAX), "a";
+    timeout_at_once: |s| s.cold("-a|").map_err(StreamError::source).timeout(ms(0)), "#";
+    timeout_without_an_error_type: |s| s.cold("-a------b").timeout(ms(3)), "-a";
+    timeout_below_take: |s| s.cold("-a------b").map_err(StreamError::source).timeout(ms(3)).take(1), "-(a|)";
+
+    timeout_first: |s| s.cold("--a-------b|").map_err(StreamError::source).timeout_first(ms(4)), "--a-------b|";
+    timeout_first_too_late: |s| s.cold("-----a|").map_err(StreamError::source).timeout_first(ms(4)), "----#";
+    timeout_first_of_nothing: |s| s.cold("--|").map_err(StreamError::source).timeout_first(ms(4)), "--|";
+
+    timeout_with: |s| { let other = s.cold("1-2|"); s.cold("--a---------b|").timeout_with(ms(4), other) }, "--a---1-2|";
+    timeout_with_a_slow_one: |s| { let other = s.cold("---------1|"); s.cold("-").timeout_with(ms(4), other) }, "-------------1|";
+    timeout_with_an_error: |s| { let other = s.cold("1#"); s.cold("a").timeout_with(ms(4), other) }, "a---1#";
+    timeout_with_in_time: |s| { let other = s.cold("1"); s.cold("-a-|").timeout_with(ms(4), other) }, "-a-|";
+    timeout_with_an_error_in_time: |s| { let other = s.cold("1"); s.cold("-a-#").timeout_with(ms(4), other) }, "-a-#";
+    timeout_with_nothing: |s| { let other = s.cold("|"); s.cold("-").timeout_with(ms(4), other) }, "----|";
+
     delay: |s| s.cold("--1--2-|").delay(ms(3)), "-----1--2-|";
     delay_nothing: |s| s.cold("--|").delay(ms(3)), "-----|";
     delay_none: |s| s.cold("(ab)-|").delay(Duration::ZERO), "(ab)-|";
@@ -42,4 +70,35 @@ fn what_is_dropped_is_counted() {
         assert_eq!((seen.items().len(), other.items().len()), (2, 2), "{overflow:?}");
         assert_eq!((drops.0.get(), drops.1.get()), (3, 3), "{overflow:?}");
     }
+}
+
+#[test]
+fn a_timeout_ends_the_source() {
+    let s = Scheduler::new();
+    let ends = Arc::new(AtomicUsize::new(0));
+    for _ in 0..2 {
+        let ended = ends.clone();
+        let source = s.cold("-").map_err(StreamError::source).finalize(move || {
+            ended.fetch_add(1, Ordering::SeqCst);
+        });
+        let other = s.cold("-1").map_err(StreamError::source);
+        drop(record(source.clone().timeout(ms(3))));
+        drop(record(source.timeout_with(ms(3), other)));
+    }
+    s.advance_by(ms(2));
+    assert_eq!(ends.load(Ordering::SeqCst), 0);
+    s.advance_by(ms(1));
+    assert_eq!(ends.load(Ordering::SeqCst), 4);
+}
+
+#[test]
+fn a_source_that_has_gone_away_is_too_late() {
+    let s = Scheduler::new();
+    let never = || s.on(Kind::never::<char>().stream_error());
+    let (seen, other) = (record(never().timeout(ms(3))), s.cold("1|").map_err(StreamError::source));
+    let instead = record(never().timeout_with(ms(3), other));
+    s.advance_by(ms(10));
+    assert_marbles!(seen, "---#");
+    assert_marbles!(instead, "---1|");
+    assert_eq!((s.tasks(), s.sleeps()), (0, 0));
 }

@@ -1,4 +1,9 @@
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    marker::PhantomData,
+    sync::Arc,
+    time::Duration,
+};
 
 use rxrust::{
     context::Context,
@@ -14,10 +19,12 @@ use crate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
         settled,
     },
+    source::SplitMix64,
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
 
-/// When and how often [`retry_with`](super::ErrorOps::retry_with) subscribes again.
+/// When and how often [`retry_with`](super::ErrorOps::retry_with) subscribes again, or
+/// [`try_map_with_retry`](crate::operator::validate::ValidateOps::try_map_with_retry) tries one event again.
 ///
 /// ```
 /// use rxevents::prelude::*;
@@ -35,8 +42,12 @@ pub struct Retry<E> {
     first: Duration,
     factor: u32,
     cap: Duration,
+    jitter: Option<Seed>,
     worth: Option<Worth<E>>,
 }
+
+/// Of the random numbers of one subscription; `None`: another each time.
+type Seed = Option<u64>;
 
 type Worth<E> = Arc<dyn Fn(&E) -> bool + Send + Sync>;
 
@@ -49,7 +60,7 @@ impl<E> Clone for Retry<E> {
 impl<E> Retry<E> {
     /// At most `retries` times after the first attempt, at once.
     pub fn times(retries: u64) -> Self {
-        Self { retries, first: Duration::ZERO, factor: 1, cap: Duration::ZERO, worth: None }
+        Self { retries, first: Duration::ZERO, factor: 1, cap: Duration::ZERO, jitter: None, worth: None }
     }
 
     /// For ever, at once; best with a delay.
@@ -69,17 +80,48 @@ impl<E> Retry<E> {
         self
     }
 
+    /// Waits a random time between none and what it would wait otherwise, all equally likely (full jitter), so that many
+    /// that failed together do not come again together.
+    pub fn jitter(mut self) -> Self {
+        self.jitter = Some(None);
+        self
+    }
+
+    /// [`jitter`](Self::jitter) with the same random numbers in each subscription, for tests.
+    pub fn jitter_seeded(mut self, seed: u64) -> Self {
+        self.jitter = Some(Some(seed));
+        self
+    }
+
     /// Retries only errors for which `worth` is true; others are passed on at once.
     pub fn when(mut self, worth: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
         self.worth = Some(Arc::new(worth));
         self
     }
 
-    /// How long it waits before the `retry`-th retry (from 1).
+    /// How long it waits before the `retry`-th retry (from 1); with jitter, at most.
     pub fn delay(&self, retry: u64) -> Duration {
         let steps = u32::try_from(retry.saturating_sub(1)).unwrap_or(u32::MAX);
         let factor = self.factor.checked_pow(steps).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.cap)
+    }
+
+    /// The random numbers of one subscription, where they are needed.
+    pub(crate) fn random(&self) -> Option<SplitMix64> {
+        let seed = self.jitter?.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+        Some(SplitMix64::new(seed))
+    }
+
+    /// How long to wait after the `attempt`-th attempt (from 1) failed with `error`; `None`: give up.
+    pub(crate) fn wait(&self, attempt: u64, error: &E, random: &mut Option<SplitMix64>) -> Option<Duration> {
+        if attempt > self.retries || !self.worth.as_ref().is_none_or(|worth| worth(error)) {
+            return None;
+        }
+        let delay = self.delay(attempt);
+        let Some(random) = random else { return Some(delay) };
+        let part = random.next_u64() as f64 / u64::MAX as f64;
+        // `mul_f64` would panic on the longest of delays.
+        Some(Duration::try_from_secs_f64(delay.as_secs_f64() * part).map_or(delay, |part| part.min(delay)))
     }
 }
 
@@ -139,6 +181,7 @@ where
         let gate = C::Scope::gate(Retrying {
             down: Down::new(down),
             source: Some(self.source),
+            random: self.policy.random(),
             policy: self.policy,
             attempt: 0,
             subscribing: true,
@@ -265,6 +308,7 @@ pub struct Retrying<O, S, T, E> {
     /// Given away with the last attempt.
     source: Option<S>,
     policy: Retry<E>,
+    random: Option<SplitMix64>,
     /// The number of the attempt that counts; 0 before the first.
     attempt: u64,
     /// Somebody is subscribing: the next attempt waits for that.
@@ -306,14 +350,11 @@ where
                 Signal::Next(item) => self.down.next(item),
                 Signal::Complete => self.down.complete(),
                 Signal::Error(error) => {
-                    let worth = self.policy.worth.as_ref();
-                    let worth = worth.is_none_or(|worth| named("retry_with", || worth(&error)));
-                    if !worth || self.attempt > self.policy.retries {
-                        return self.down.error(error);
-                    }
-                    match self.policy.delay(self.attempt) {
-                        Duration::ZERO => self.subscribe(),
-                        delay => Step::Act(Act::Wait(delay)),
+                    let Self { policy, random, attempt, .. } = self;
+                    match named("retry_with", || policy.wait(*attempt, &error, random)) {
+                        None => self.down.error(error),
+                        Some(Duration::ZERO) => self.subscribe(),
+                        Some(delay) => Step::Act(Act::Wait(delay)),
                     }
                 }
             },

@@ -467,7 +467,7 @@ struct Single<O>(O);
 struct Whole<O>(O);
 
 macro_rules! dyn_listener {
-    ($name:ident: $bound:ident, |$listener:ident, $items:ident, $alive:ident| $next_batch:block) => {
+    ($name:ident: $bound:ident, |$listener:ident, $items:pat_param, $alive:ident| $next_batch:block) => {
         impl<O: $bound<T, E>, T, E: 'static> DynListener<T, E> for $name<O> {
             #[inline(always)]
             fn next(&mut self, item: T) -> bool {
@@ -475,7 +475,7 @@ macro_rules! dyn_listener {
                 !self.0.is_closed()
             }
 
-            fn next_batch(&mut self, mut $items: Items<T>, alive: &AtomicBool) -> bool {
+            fn next_batch(&mut self, $items: Items<T>, alive: &AtomicBool) -> bool {
                 let ($listener, $alive) = (&mut self.0, || alive.load(Ordering::Relaxed));
                 $next_batch
                 $alive() && !$listener.is_closed()
@@ -494,7 +494,7 @@ macro_rules! dyn_listener {
         }
     };
 }
-dyn_listener!(Single: Observer, |listener, items, alive| {
+dyn_listener!(Single: Observer, |listener, mut items, alive| {
     while alive()
         && !listener.is_closed()
         && let Some(item) = items.next()

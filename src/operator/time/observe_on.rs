@@ -23,6 +23,7 @@ use crate::{
     buffer::{Buffer, Overflow},
     error::{OverflowError, StreamError, catch, complete, drop_caught, fail, take_failure, unhandled},
     gate::{Flow, LOOK_AGAIN, SubOf, Waiting, thread_token},
+    operator::batch::BatchObserver,
     time::{Cancel, Clock},
 };
 
@@ -306,6 +307,13 @@ where
     fn is_closed(&self) -> bool {
         self.full || self.cancel.cancelled()
     }
+}
+
+impl<R, Sch, O, I, E, Sub> BatchObserver<I, E> for HandIn<R, Sch>
+where
+    R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
+    Sch: Clock,
+{
 }
 
 impl<R, Sch> Drop for HandIn<R, Sch> {

@@ -1,24 +1,30 @@
 //! Event failures: what is wrong with one event, as a value that keeps the event; the stream goes on.
 
+mod async_state;
+mod async_worker;
 mod check;
 mod dead_letter;
 mod decode_json;
 mod route_failures;
 mod try_map;
+mod try_map_async;
+mod try_map_with_retry;
 
 pub use check::*;
 pub use dead_letter::*;
 pub use decode_json::*;
 pub use route_failures::*;
 pub use try_map::*;
+pub use try_map_async::*;
+pub use try_map_with_retry::*;
 
-use std::convert::Infallible;
+use std::{convert::Infallible, num::NonZeroUsize};
 
 use rxrust::{observable::Observable, observer::Observer};
 use serde::de::DeserializeOwned;
 use validator::Validate;
 
-use super::apply::Apply;
+use super::{apply::Apply, error::Retry, timed::TimedApply};
 use crate::{
     dead_letter::{DeadLetterQueue, Payload, Reason, Rejected},
     error::catch,
@@ -66,6 +72,213 @@ pub trait ValidateOps: Observable + 'static {
         F: FnMut(&I) -> Result<T, Reason>,
     {
         self.transform(|source| Apply::new(source, TryMap { stage, f }))
+    }
+
+    /// [`try_map`](Self::try_map), and where `f` fails for an item it is tried again later, as `policy` says. After the
+    /// last attempt the item goes on as [`Rejected`], with the last reason and the number of attempts.
+    ///
+    /// ```text
+    /// a---b-c---|
+    ///   try_map_with_retry(f fails once for a; fixed(5))
+    /// ----bac---|
+    /// ```
+    /// - While an item waits, others pass it: they come out as they settle.
+    /// - Each item gives exactly one output. A panic in `f` is one, and is not tried again. Without a delay it is tried
+    ///   again at once.
+    /// - When the source completes, what waits is still tried to its end; then it completes. When the source fails, what
+    ///   waits is not tried any more: it goes on as [`Rejected`] with the reason of its last attempt, then the error.
+    /// - It holds the items that wait, at most the default [`Buffer`](crate::Buffer), and one timer. Time O(log n) for
+    ///   an item that waits among n.
+    ///
+    /// The stage is `"try_map_with_retry"`. For names, bounds and other policies see
+    /// [`try_map_with_retry_with`](Self::try_map_with_retry_with). `f` must not block; to wait for an answer, see
+    /// [`try_map_async_with_retry`](Self::try_map_async_with_retry).
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let mut attempts = 0;
+    /// let policy = Retry::times(3).exponential(Duration::from_millis(100), Duration::from_secs(10));
+    /// let seen = record(scheduler.on(Local::of("x")).try_map_with_retry(policy, move |_| {
+    ///     attempts += 1;
+    ///     if attempts < 3 { Err(Reason::other("busy")) } else { Ok(attempts) }
+    /// }).map(|result| result.unwrap_or(0)));
+    /// scheduler.advance_by(Duration::from_millis(299));
+    /// assert!(seen.items().is_empty());
+    /// scheduler.advance_by(Duration::from_millis(1)); // 100 + 200
+    /// assert_eq!(seen.items(), [3]);
+    /// ```
+    fn try_map_with_retry<F, I, T>(
+        self,
+        policy: Retry<Reason>,
+        f: F,
+    ) -> Self::With<TimedApply<Self::Inner, TryMapWithRetry<F, I, T>, I, Result<T, Rejected<I>>, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Result<T, Reason>,
+    {
+        self.try_map_with_retry_with(EventRetry::new(policy), f)
+    }
+
+    /// As [`try_map_with_retry`](Self::try_map_with_retry), in the order of the source: what comes after an item that
+    /// waits, waits for it. It is tried at once nevertheless.
+    ///
+    /// ```text
+    /// a---b-----c|
+    ///   try_map_with_retry_ordered(f fails once for a; fixed(5))
+    /// -----(ab)-c|
+    /// ```
+    /// It holds what waits to be tried again and what waits for that, together at most the default
+    /// [`Buffer`](crate::Buffer).
+    fn try_map_with_retry_ordered<F, I, T>(
+        self,
+        policy: Retry<Reason>,
+        f: F,
+    ) -> Self::With<TimedApply<Self::Inner, TryMapWithRetry<F, I, T>, I, Result<T, Rejected<I>>, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Result<T, Reason>,
+    {
+        self.try_map_with_retry_with(EventRetry::new(policy).ordered(), f)
+    }
+
+    /// [`try_map_with_retry`](Self::try_map_with_retry) with a stage, an order, a bound and a policy of your own, as
+    /// [`EventRetry`] says.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let one = Buffer::new(1).on_overflow(Overflow::Reject);
+    /// let retry = EventRetry::new(Retry::times(1).fixed(Duration::from_millis(10))).buffer(one).stage("look up");
+    /// let failed = scheduler
+    ///     .on(Local::from_iter(["a", "b"]))
+    ///     .try_map_with_retry_with(retry, |_| Err::<(), _>(Reason::other("busy")))
+    ///     .map(|result| result.unwrap_err().to_string());
+    /// let seen = record(failed);
+    /// scheduler.advance_by(Duration::from_millis(10));
+    /// assert_eq!(seen.items(), ["look up: busy", "look up: busy (after 2 attempts)"]); // no room for b
+    /// ```
+    fn try_map_with_retry_with<F, I, T>(
+        self,
+        retry: EventRetry,
+        f: F,
+    ) -> Self::With<TimedApply<Self::Inner, TryMapWithRetry<F, I, T>, I, Result<T, Rejected<I>>, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Result<T, Reason>,
+    {
+        self.transform(|source| TimedApply::new(source, TryMapWithRetry::new(retry, f)))
+    }
+
+    /// [`try_map_with_retry`](Self::try_map_with_retry) with an asynchronous `f`: at most `concurrency` of its futures run
+    /// at once, polled by one task of the scheduler. An item that waits for its next attempt takes no place among them.
+    ///
+    /// ```text
+    /// --ab------|
+    ///   try_map_async_with_retry(2, no retry, a takes 4, b takes 1)
+    /// ----b-a---|
+    /// ```
+    /// - Results come as they settle, one for each item, as in `try_map_with_retry`. `f` sees the item by reference and
+    ///   gives a future of its own, so that a failure keeps the item. A panic in `f` or in the future is a failure that
+    ///   is not tried again.
+    /// - It holds `concurrency` items and the default [`Buffer`](crate::Buffer) of those that wait: to be begun, or to be
+    ///   tried again. The source never waits.
+    /// - When the source completes, all that has come is tried to its end; then it completes. When the source fails,
+    ///   nothing more is begun: what runs is finished, what waits goes on as [`Rejected`] with its last reason (or that
+    ///   it was not tried, with 0 attempts), then the error.
+    /// - Unsubscribed, it drops the futures where the task runs.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, rx::scheduler::SleepProvider, testing::{VirtualScheduler, record}};
+    /// use std::{num::NonZeroUsize, time::Duration};
+    /// let scheduler = VirtualScheduler::new();
+    /// let (clock, two) = (scheduler.clone(), NonZeroUsize::new(2).unwrap());
+    /// let policy = Retry::times(3).fixed(Duration::from_millis(100));
+    /// let asked = scheduler.on(Local::from_iter([30, 20, 10])).try_map_async_with_retry(two, policy, move |ms| {
+    ///     let (ms, answer) = (*ms, clock.sleep(Duration::from_millis(*ms)));
+    ///     async move {
+    ///         answer.await;
+    ///         Ok(ms)
+    ///     }
+    /// });
+    /// let seen = record(asked.map(|answer| answer.unwrap_or(0)));
+    /// scheduler.advance_by(Duration::from_millis(30));
+    /// assert_eq!(seen.items(), [20, 30, 10]);
+    /// ```
+    fn try_map_async_with_retry<F, Fut, I, T>(
+        self,
+        concurrency: NonZeroUsize,
+        policy: Retry<Reason>,
+        f: F,
+    ) -> Self::With<TryMapAsync<Self::Inner, F, I, Fut, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Fut,
+        Fut: Future<Output = Result<T, Reason>> + 'static,
+    {
+        let retry = EventRetry::new(policy).stage("try_map_async_with_retry");
+        self.try_map_async_with_retry_with(concurrency, retry, f)
+    }
+
+    /// As [`try_map_async_with_retry`](Self::try_map_async_with_retry), in the order of the source: what has settled
+    /// waits for those before it, and counts as held until then.
+    ///
+    /// ```text
+    /// --ab------|
+    ///   try_map_async_with_retry_ordered(2, no retry, a takes 3, b takes 1)
+    /// -----(ab)-|
+    /// ```
+    fn try_map_async_with_retry_ordered<F, Fut, I, T>(
+        self,
+        concurrency: NonZeroUsize,
+        policy: Retry<Reason>,
+        f: F,
+    ) -> Self::With<TryMapAsync<Self::Inner, F, I, Fut, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Fut,
+        Fut: Future<Output = Result<T, Reason>> + 'static,
+    {
+        let retry = EventRetry::new(policy).ordered().stage("try_map_async_with_retry");
+        self.try_map_async_with_retry_with(concurrency, retry, f)
+    }
+
+    /// [`try_map_async_with_retry`](Self::try_map_async_with_retry) with a stage, an order, a bound and a policy of your
+    /// own.
+    ///
+    /// An item that arrives when `concurrency` items and as many as the [buffer](EventRetry::buffer) are held finds no
+    /// room. With [`Overflow::Reject`](crate::Overflow::Reject) it is [`Rejected`] at once, with 0 attempts, before any
+    /// that is held; with [`Overflow::DropOldest`](crate::Overflow::DropOldest), the one that is due first is dropped,
+    /// else the first that has not begun, else itself.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::num::NonZeroUsize;
+    /// let scheduler = VirtualScheduler::new();
+    /// let one = Buffer::new(1).on_overflow(Overflow::Reject);
+    /// let retry = EventRetry::new(Retry::times(0)).buffer(one).stage("ask").ordered();
+    /// let asked = scheduler
+    ///     .on(Local::from_iter(["a", "b", "c"]))
+    ///     .try_map_async_with_retry_with(NonZeroUsize::MIN, retry, |text| std::future::ready(Ok(*text)))
+    ///     .map(|result| result.map_or_else(|rejected| rejected.to_string(), str::to_owned));
+    /// let seen = record(asked);
+    /// scheduler.run_ready();
+    /// assert_eq!(seen.items(), ["ask: no room left: the capacity is 1 events", "a", "b"]);
+    /// ```
+    fn try_map_async_with_retry_with<F, Fut, I, T>(
+        self,
+        concurrency: NonZeroUsize,
+        retry: EventRetry,
+        f: F,
+    ) -> Self::With<TryMapAsync<Self::Inner, F, I, Fut, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> Fut,
+        Fut: Future<Output = Result<T, Reason>> + 'static,
+    {
+        self.transform(|source| TryMapAsync::new(source, f, concurrency, retry))
     }
 
     /// Each item if its [`validator`] rules hold, else [`Rejected`] with the violated fields. The stage is

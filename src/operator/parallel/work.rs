@@ -1,0 +1,237 @@
+//! What the pushing thread, the pool's threads and the delivering one share.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use rayon::Yield;
+
+use super::Parallel;
+use crate::{
+    dead_letter::{Reason, Rejected},
+    error::{catch, drop_caught, named},
+    gate::{LOOK_AGAIN, Waiting, thread_token},
+    time::Cancel,
+};
+
+/// What becomes of an item.
+pub(super) type Done<I, T> = Result<T, Rejected<I>>;
+/// Says that a result is ready.
+pub(super) type Bell = Arc<dyn Fn() + Send + Sync>;
+
+/// The items in flight and their results.
+pub(super) struct Work<F, I, T> {
+    how: Parallel,
+    f: Arc<F>,
+    line: Mutex<Line<Done<I, T>>>,
+    /// A result is ready, or there is room.
+    changed: Condvar,
+    /// The thread that delivers right now, or 0.
+    deliverer: AtomicUsize,
+    pub(super) cancel: Cancel,
+}
+
+struct Line<R> {
+    /// Ordered: a place for each item in flight. Unordered: what is done.
+    results: VecDeque<Option<R>>,
+    /// The number of the first place.
+    first: u64,
+    in_flight: usize,
+}
+
+impl<R> Line<R> {
+    /// Whether there is a result to deliver.
+    fn is_ready(&self) -> bool {
+        matches!(self.results.front(), Some(Some(_)))
+    }
+}
+
+/// The next result.
+pub(super) enum Next<R> {
+    Ready(R),
+    /// Work is in flight.
+    NotYet,
+    Nothing,
+}
+
+impl<F, I, T> Work<F, I, T> {
+    pub(super) fn new(how: Parallel, f: Arc<F>) -> Self {
+        let results = VecDeque::new();
+        Self {
+            how,
+            f,
+            line: Mutex::new(Line { results, first: 0, in_flight: 0 }),
+            changed: Condvar::new(),
+            deliverer: AtomicUsize::new(0),
+            cancel: Cancel::default(),
+        }
+    }
+
+    /// A closure's panic never happens with it locked.
+    fn lock(&self) -> MutexGuard<'_, Line<Done<I, T>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for an item, and its number. `None`: it is full, and to wait may help.
+    pub(super) fn reserve(&self, wait: bool) -> Option<u64> {
+        let mut line = self.lock();
+        if wait && line.in_flight >= self.how.in_flight.get() {
+            return None;
+        }
+        let number = line.first + line.in_flight as u64;
+        line.in_flight += 1;
+        if self.how.ordered {
+            line.results.push_back(None);
+        }
+        Some(number)
+    }
+
+    /// Stores a result; whether it can be delivered now. Gives it back where nobody listens any more.
+    fn put(&self, number: u64, done: Done<I, T>) -> Result<bool, Done<I, T>> {
+        let mut line = self.lock();
+        if self.cancel.cancelled() {
+            return Err(done);
+        }
+        let ready = if self.how.ordered {
+            let at = number.wrapping_sub(line.first) as usize;
+            match line.results.get_mut(at) {
+                Some(place) => *place = Some(done),
+                None => return Err(done),
+            }
+            at == 0
+        } else {
+            line.results.push_back(Some(done));
+            true
+        };
+        drop(line);
+        if ready {
+            self.changed.notify_all();
+        }
+        Ok(ready)
+    }
+
+    /// Takes the next result, which makes room.
+    pub(super) fn take(&self) -> Next<Done<I, T>> {
+        let mut line = self.lock();
+        if line.is_ready()
+            && let Some(done) = line.results.pop_front().flatten()
+        {
+            line.first += 1;
+            line.in_flight -= 1;
+            drop(line);
+            self.changed.notify_all();
+            return Next::Ready(done);
+        }
+        if line.in_flight == 0 { Next::Nothing } else { Next::NotYet }
+    }
+
+    /// Runs `deliver` as the thread that delivers.
+    pub(super) fn delivering<R>(&self, deliver: impl FnOnce() -> R) -> R {
+        struct Over<'a>(&'a AtomicUsize);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                self.0.store(0, Ordering::Release);
+            }
+        }
+        self.deliverer.store(thread_token(), Ordering::Release);
+        let _over = Over(&self.deliverer);
+        deliver()
+    }
+
+    /// Waits until there is room, or a result if `or_ready`, or nobody listens any more. `false`, at once, where the
+    /// delivering thread waits for this one, or is this one.
+    pub(super) fn wait_for_room(&self, or_ready: bool) -> bool {
+        self.wait(|line| line.in_flight < self.how.in_flight.get() || (or_ready && line.is_ready()))
+    }
+
+    /// Waits until there is a result.
+    pub(super) fn wait_for_result(&self) {
+        self.wait(Line::is_ready);
+    }
+
+    fn wait(&self, over: impl Fn(&Line<Done<I, T>>) -> bool) -> bool {
+        loop {
+            let deliverer = self.deliverer.load(Ordering::Acquire);
+            if deliverer == thread_token() {
+                return false;
+            }
+            // A thread of the pool helps: it may be the only one.
+            let helped = rayon::yield_now() == Some(Yield::Executed);
+            let line = self.lock();
+            if over(&line) || self.cancel.cancelled() {
+                return true;
+            }
+            if helped {
+                continue;
+            }
+            let _waiting = match deliverer {
+                0 => None,
+                deliverer => match Waiting::for_thread(deliverer) {
+                    None => return false,
+                    waiting => waiting,
+                },
+            };
+            drop(self.changed.wait_timeout(line, LOOK_AGAIN));
+        }
+    }
+
+    /// Nobody listens any more: lets go of the results and of who waits.
+    pub(super) fn stop(&self) {
+        self.cancel.cancel();
+        let results = mem::take(&mut self.lock().results);
+        self.changed.notify_all();
+        drop_caught(results);
+    }
+}
+
+/// One item on its way through the pool.
+pub(super) struct Job<F, I, T> {
+    pub(super) work: Arc<Work<F, I, T>>,
+    pub(super) bell: Bell,
+    pub(super) number: u64,
+    pub(super) item: I,
+}
+
+impl<F, I, T> Job<F, I, T>
+where
+    F: Fn(&I) -> Result<T, Reason> + Send + Sync + 'static,
+    I: Send + 'static,
+    T: Send + 'static,
+{
+    pub(super) fn spawn(self) {
+        let pool = self.work.how.pool.clone();
+        named("parallel_map", || match pool {
+            Some(pool) => pool.spawn_fifo(|| self.run()),
+            None => rayon::spawn_fifo(|| self.run()),
+        });
+    }
+
+    /// Never panics: that would end the process.
+    fn run(self) {
+        let Self { work, bell, number, item } = self;
+        if work.cancel.cancelled() {
+            return drop_caught((item, work, bell));
+        }
+        let stage = work.how.stage;
+        let done = catch(stage, || (work.f)(&item))
+            .unwrap_or_else(|panic| Err(Reason::panic(panic.message.to_string())));
+        let done = match done {
+            Ok(value) => {
+                drop_caught(item);
+                Ok(value)
+            }
+            Err(reason) => Err(Rejected::new(item, stage, reason)),
+        };
+        match work.put(number, done) {
+            Ok(true) => bell(),
+            Ok(false) => {}
+            Err(unheard) => drop_caught(unheard),
+        }
+        drop_caught((work, bell));
+    }
+}

@@ -1,0 +1,168 @@
+//! The task that polls the futures of a `try_map_async_with_retry`.
+
+use std::{
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{CatchUnwind, Join, Ready, join, ready},
+    stream::FuturesUnordered,
+};
+use rxrust::context::RcDerefMut;
+
+use super::try_map_async::NAME;
+use crate::{
+    dead_letter::Reason,
+    error::{PanicError, catch, drop_caught, panic_error},
+    time::{Cancel, Tick},
+};
+
+/// How many results in a row before other tasks run.
+const BUDGET: usize = 64;
+
+/// An item that is to be tried now.
+pub struct Start<I> {
+    pub(super) number: u64,
+    pub(super) item: I,
+    /// How often it was tried before.
+    pub(super) attempts: u64,
+}
+
+/// An attempt that is over.
+pub struct Settled<I, T> {
+    pub(super) start: Start<I>,
+    pub(super) result: Result<Result<T, Reason>, PanicError>,
+}
+
+/// What the tasks tell the machine in gate `G`; functions, so that they need not know it.
+pub(super) struct Calls<G, I, T> {
+    pub(super) settled: fn(&G, Settled<I, T>),
+    pub(super) tick: fn(&G),
+    pub(super) lost: fn(&G, Option<PanicError>),
+    pub(super) closed: fn(&G) -> bool,
+}
+
+impl<G, I, T> Clone for Calls<G, I, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<G, I, T> Copy for Calls<G, I, T> {}
+
+/// The gate as the target of the timer.
+pub struct Wake<G, I, T> {
+    pub(super) gate: G,
+    pub(super) calls: Calls<G, I, T>,
+}
+
+impl<G, I, T> Tick for Wake<G, I, T> {
+    fn tick(&self) -> bool {
+        (self.calls.tick)(&self.gate);
+        !(self.calls.closed)(&self.gate)
+    }
+
+    fn lost(&self, failure: Option<PanicError>) {
+        (self.calls.lost)(&self.gate, failure);
+    }
+}
+
+/// A future with its item.
+type Run<Fut, I> = Join<Ready<Start<I>>, CatchUnwind<AssertUnwindSafe<Fut>>>;
+
+/// Polls the futures.
+pub struct Worker<G, R, F, Fut: Future, I, T> {
+    gate: G,
+    starts: R,
+    f: F,
+    stage: &'static str,
+    running: FuturesUnordered<Run<Fut, I>>,
+    cancel: Cancel,
+    calls: Calls<G, I, T>,
+}
+
+impl<G, R, F, Fut: Future, I, T> Worker<G, R, F, Fut, I, T> {
+    pub(super) fn new(
+        gate: G,
+        starts: R,
+        f: F,
+        stage: &'static str,
+        cancel: Cancel,
+        calls: Calls<G, I, T>,
+    ) -> Self {
+        Self { gate, starts, f, stage, running: FuturesUnordered::new(), cancel, calls }
+    }
+}
+
+impl<G, R, F, Fut: Future, I, T> Drop for Worker<G, R, F, Fut, I, T> {
+    fn drop(&mut self) {
+        // The scheduler has dropped the task, with its runtime: no more results.
+        if !self.cancel.cancelled() && !std::thread::panicking() {
+            (self.calls.lost)(&self.gate, None);
+        }
+    }
+}
+
+// The futures are pinned in their own places; nothing else is ever pinned.
+impl<G, R, F, Fut: Future, I, T> Unpin for Worker<G, R, F, Fut, I, T> {}
+
+impl<G, R, F, Fut, I, T> Worker<G, R, F, Fut, I, T>
+where
+    R: RcDerefMut<Target = VecDeque<Start<I>>>,
+    F: FnMut(&I) -> Fut,
+    Fut: Future<Output = Result<T, Reason>>,
+{
+    /// Makes the futures of the items that are to be tried.
+    fn begin(&mut self) {
+        loop {
+            // Nothing is held while the user's closure runs.
+            let start = self.starts.rc_deref_mut().pop_front();
+            let Some(start) = start else { return };
+            match catch(self.stage, || (self.f)(&start.item)) {
+                Ok(future) => self.running.push(join(ready(start), AssertUnwindSafe(future).catch_unwind())),
+                Err(panic) => (self.calls.settled)(&self.gate, Settled { start, result: Err(panic) }),
+            }
+        }
+    }
+}
+
+impl<G, R, F, Fut, I, T> Future for Worker<G, R, F, Fut, I, T>
+where
+    R: RcDerefMut<Target = VecDeque<Start<I>>>,
+    F: FnMut(&I) -> Fut,
+    Fut: Future<Output = Result<T, Reason>>,
+{
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.cancel.register(context);
+        for _ in 0..BUDGET {
+            if this.cancel.cancelled() {
+                drop_caught(std::mem::take(&mut this.running));
+                let starts = std::mem::take(&mut *this.starts.rc_deref_mut());
+                drop_caught(starts);
+                return Poll::Ready(());
+            }
+            this.begin();
+            // A future may panic when it is dropped.
+            match catch(NAME, || this.running.poll_next_unpin(context)) {
+                Ok(Poll::Ready(Some((start, result)))) => {
+                    let result = result.map_err(|payload| panic_error(this.stage, payload));
+                    (this.calls.settled)(&this.gate, Settled { start, result });
+                }
+                Ok(Poll::Ready(None) | Poll::Pending) => return Poll::Pending,
+                Err(panic) => {
+                    (this.calls.lost)(&this.gate, Some(panic));
+                    this.cancel.cancel();
+                }
+            }
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
