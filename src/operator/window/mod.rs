@@ -144,11 +144,12 @@ pub trait WindowOps: Observable + 'static {
     ///   moving_average(3)
     /// --------2--3--4-|
     /// ```
-    /// The mean is NaN while a value that is not finite is in the window, and right again when it has left. Sums are
-    /// compensated and nothing is subtracted from them: errors do not add up, however long the stream, and a large
-    /// value leaves no trace behind. A sum beyond the range of `f64` is no harm, but costs `count` steps.
+    /// A value that is not finite makes the means of its windows so, by the rules of IEEE 754 (one NaN: NaN); they are
+    /// right again when it has left. Nothing is ever subtracted from a sum: errors do not add up, however long the stream,
+    /// and a large value leaves no trace behind; the error of a mean is that of a plain sum of its window. A sum beyond the
+    /// range of `f64` is no harm, but costs `count` steps.
     ///
-    /// Memory: three times `count` values, and no allocation once there is room for them. Time: constant on average; once in
+    /// Memory: twice `count` values, and no allocation once there is room for them. Time: constant on average; once in
     /// `count` values it is `count` steps.
     ///
     /// ```

@@ -19,6 +19,9 @@ use std::{
 use rxevents::dead_letter::Reason;
 use validator::Validate;
 
+#[path = "../common/table.rs"]
+mod table;
+
 /// Events per round, in chunks that fit no first-level cache.
 const N: usize = 1_000_000;
 const ROUNDS: usize = 9;
@@ -68,34 +71,10 @@ fn main() {
     println!("|---|---|---|---|---|---|");
     for row in rows() {
         if picked.is_empty() || picked.iter().any(|word| row.name.contains(word.as_str())) {
-            measure(row);
+            let Row { name, events, hand, ours: [a, b], theirs: [c, d] } = row;
+            table::measure(name, events, ROUNDS, [Some(hand), a, b, c, d]);
         }
     }
-}
-
-fn measure(Row { name, events, hand, ours: [a, b], theirs: [c, d] }: Row) {
-    let mut works = [Some(hand), a, b, c, d];
-    let mut best = [f64::INFINITY; 5];
-    let mut first = None;
-    for _ in 0..ROUNDS {
-        for (work, best) in works.iter_mut().zip(&mut best) {
-            let Some(work) = work else { continue };
-            let start = Instant::now();
-            let sum = work();
-            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / events as f64);
-            assert_eq!(
-                *first.get_or_insert(sum),
-                sum,
-                "{name}: a column did other work than the loop by hand"
-            );
-        }
-    }
-    let cell = |ns: f64| match ns.is_finite() {
-        true => format!("{ns:.2} ({:.2} ×)", ns / best[0]),
-        false => "–".to_string(),
-    };
-    let [hand, columns @ ..] = best;
-    println!("| {name} | {hand:.2} | {} |", columns.map(cell).join(" | "));
 }
 
 /// What the hand-written loops run over too.

@@ -1,0 +1,35 @@
+//! Measures the columns of a row beside each other.
+
+use std::{fmt::Debug, time::Instant};
+
+/// Runs each column `rounds` times, in turn, and prints the best time for an event, in nanoseconds, with the ratio to the
+/// first column. Each must give the same sum: it does the same work.
+pub(crate) fn measure<S: PartialEq + Debug, const N: usize>(
+    name: &str,
+    events: usize,
+    rounds: usize,
+    mut works: [Option<Box<dyn FnMut() -> S>>; N],
+) {
+    let mut best = [f64::INFINITY; N];
+    let mut first = None;
+    for _ in 0..rounds {
+        for (work, best) in works.iter_mut().zip(&mut best) {
+            let Some(work) = work else { continue };
+            let start = Instant::now();
+            let sum = work();
+            *best = best.min(start.elapsed().as_secs_f64() * 1e9 / events as f64);
+            match &first {
+                None => first = Some(sum),
+                Some(first) => {
+                    assert_eq!(*first, sum, "{name}: a column did other work than the loop by hand");
+                }
+            }
+        }
+    }
+    let cells = best.iter().enumerate().map(|(column, ns)| match (column, ns.is_finite()) {
+        (0, _) => format!("{ns:.2}"),
+        (_, true) => format!("{ns:.2} ({:.2} ×)", ns / best[0]),
+        (_, false) => "–".to_string(),
+    });
+    println!("| {name} | {} |", cells.collect::<Vec<_>>().join(" | "));
+}
