@@ -85,14 +85,15 @@ pub struct OverflowError {
     pub capacity: usize,
 }
 
-/// Runs a user's closure under the name of its operator. Costs nothing unless it panics.
+/// Runs a user's closure under the name of its operator. Costs nothing unless it panics, where the name is a constant: as
+/// a value it would be written for each call, in case.
 #[inline(always)]
-pub(crate) fn named<R>(operator: &'static str, f: impl FnOnce() -> R) -> R {
-    struct Name(&'static str);
-    impl Drop for Name {
+pub(crate) fn named<R>(operator: impl Fn() -> &'static str, f: impl FnOnce() -> R) -> R {
+    struct Name<N: Fn() -> &'static str>(N);
+    impl<N: Fn() -> &'static str> Drop for Name<N> {
         #[cold]
         fn drop(&mut self) {
-            OPERATOR.set(Some(self.0));
+            OPERATOR.set(Some((self.0)()));
         }
     }
     let name = Name(operator);

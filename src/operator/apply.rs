@@ -163,7 +163,7 @@ where
     #[inline(always)]
     fn next(&mut self, item: I) {
         let Some(down) = &mut self.down else { return };
-        let emit = named(K::NAME, || self.kernel.next(item));
+        let emit = named(|| K::NAME, || self.kernel.next(item));
         let last = matches!(emit, Emit::Last(_));
         match emit {
             // One call for both: all that is below is compiled into it, so that two would double the code at each operator.
@@ -193,10 +193,10 @@ where
         let Some(down) = &mut self.down else { return };
         // Caught here and not by the source, which has given its observer away and could not end it any more.
         let finished = catch(K::NAME, || {
-            let mut last = named(K::NAME, || self.kernel.finish());
+            let mut last = named(|| K::NAME, || self.kernel.finish());
             while let Some(item) = last {
                 down.next(item);
-                last = if down.is_closed() { None } else { named(K::NAME, || self.kernel.finish_rest()) };
+                last = if down.is_closed() { None } else { named(|| K::NAME, || self.kernel.finish_rest()) };
             }
         });
         self.end(finished.err().map(StreamError::from));
@@ -242,7 +242,7 @@ impl<B: Batch<I>, K: Kernel<I, T>, I, T> Batch<T> for Made<'_, B, K, I, T> {
     fn pull(&mut self) -> Option<T> {
         while self.over.is_none() {
             let item = self.items.pull()?;
-            match named(K::NAME, || self.kernel.next(item)) {
+            match named(|| K::NAME, || self.kernel.next(item)) {
                 Emit::Item(out) => return Some(out),
                 Emit::Skip => {}
                 Emit::Last(out) => {

@@ -113,7 +113,7 @@ pub struct NextObserver<F> {
 impl<F: FnMut(T), T> Observer<T, Infallible> for NextObserver<F> {
     #[inline(always)]
     fn next(&mut self, item: T) {
-        named("subscribe", || (self.next)(item));
+        named(|| "subscribe", || (self.next)(item));
     }
 
     fn error(self, error: Infallible) {

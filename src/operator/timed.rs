@@ -178,7 +178,7 @@ where
 
     /// Sends what must be sent before an error.
     fn salvage(&mut self) -> Step<Infallible> {
-        while let Some(item) = named(K::NAME, || self.kernel.salvage()) {
+        while let Some(item) = named(|| K::NAME, || self.kernel.salvage()) {
             let step: Step<Infallible> = self.down.next(item);
             match step {
                 Step::Continue if !self.time.timer.cancel().cancelled() => {}
@@ -205,25 +205,25 @@ where
     fn on(&mut self, input: Timed<I, E>) -> Step<Infallible> {
         match input {
             Timed::Source(Signal::Next(item)) => {
-                let emit = named(K::NAME, || self.kernel.next(item, &self.time));
+                let emit = named(|| K::NAME, || self.kernel.next(item, &self.time));
                 self.emit(emit)
             }
             Timed::Tick => {
-                let emit = named(K::NAME, || self.kernel.tick(&self.time));
+                let emit = named(|| K::NAME, || self.kernel.tick(&self.time));
                 match self.emit(emit) {
                     Step::Continue => self.release_if_over(),
                     done => done,
                 }
             }
             Timed::Source(Signal::Complete) => {
-                let emit = named(K::NAME, || self.kernel.complete(&self.time));
+                let emit = named(|| K::NAME, || self.kernel.complete(&self.time));
                 self.emit(emit)
             }
             Timed::Source(Signal::Error(error)) => {
                 if self.salvage() == Step::Done {
                     return Step::Done;
                 }
-                named(K::NAME, || self.kernel.abandon());
+                named(|| K::NAME, || self.kernel.abandon());
                 self.down.error(error)
             }
             Timed::Start(Ok(())) => {

@@ -47,7 +47,7 @@ where
     fn emit(&mut self) -> Step<Infallible> {
         let (Some(left), Some(right)) = (&self.left, &self.right) else { return Step::Continue };
         let f = &mut self.f;
-        let out = named("combine_latest", || f(left.clone(), right.clone()));
+        let out = named(|| "combine_latest", || f(left.clone(), right.clone()));
         self.down.next(out)
     }
 

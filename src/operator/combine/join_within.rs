@@ -90,7 +90,7 @@ impl<D> Within<D> {
             Unmatched::Left(_) => self.unmatched.left.add(1),
             Unmatched::Right(_) => self.unmatched.right.add(1),
         }
-        named(NAME, || self.on_unmatched.dropped(item));
+        named(|| NAME, || self.on_unmatched.dropped(item));
     }
 }
 
@@ -117,7 +117,7 @@ where
 macro_rules! take {
     ($self:ident, $item:ident, $side:ident as $this:ident, $other:ident as $that:ident, |$a:ident, $b:ident| $pair:expr) => {{
         let Self { down, $side, $other, within, .. } = $self;
-        let at = named(NAME, || ($side.time)(&$item)).nanos();
+        let at = named(|| NAME, || ($side.time)(&$item)).nanos();
         let tolerance = within.tolerance;
         let fate =
             meet(at, $item, &mut $other.waiting, tolerance, |other| within.alone(Unmatched::$that(other)));

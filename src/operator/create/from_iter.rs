@@ -37,20 +37,23 @@ where
     #[inline]
     fn subscribe(self, context: C) {
         let mut down = context.into_inner();
-        let run = catch("from_iter", || {
-            if down.is_closed() {
-                return;
-            }
-            for item in self.0 {
-                down.next(item);
-                if down.is_closed() {
-                    return;
-                }
-            }
-        });
-        match run {
+        match catch("from_iter", || drive(self.0, &mut down)) {
             Ok(()) => complete(down),
             Err(panic) => fail(down, panic),
+        }
+    }
+}
+
+/// A function of its own, so that the compiler knows that nothing else can reach `down` meanwhile.
+#[inline(never)]
+fn drive<I: IntoIterator, O: Observer<I::Item, Infallible>>(items: I, down: &mut O) {
+    if down.is_closed() {
+        return;
+    }
+    for item in items {
+        down.next(item);
+        if down.is_closed() {
+            return;
         }
     }
 }

@@ -130,7 +130,7 @@ where
             Caught::Source(Signal::Complete) | Caught::Other(Signal::Complete) => self.down.complete(),
             Caught::Source(Signal::Error(error)) => match self.f.take() {
                 None => Step::Continue,
-                Some(f) => Step::Act(named("catch_error", || f(error))),
+                Some(f) => Step::Act(named(|| "catch_error", || f(error))),
             },
             Caught::Other(Signal::Error(error)) => self.down.error(error),
         }

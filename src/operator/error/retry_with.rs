@@ -329,7 +329,7 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
         self.subscribing = true;
         self.attempt += 1;
         let last = self.attempt > self.policy.retries;
-        let source = named("retry_with", || if last { self.source.take() } else { self.source.clone() });
+        let source = named(|| "retry_with", || if last { self.source.take() } else { self.source.clone() });
         match source {
             Some(source) => Step::Act(Act::Subscribe(source, self.attempt)),
             None => Step::Continue,
@@ -351,7 +351,7 @@ where
                 Signal::Complete => self.down.complete(),
                 Signal::Error(error) => {
                     let Self { policy, random, attempt, .. } = self;
-                    match named("retry_with", || policy.wait(*attempt, &error, random)) {
+                    match named(|| "retry_with", || policy.wait(*attempt, &error, random)) {
                         None => self.down.error(error),
                         Some(Duration::ZERO) => self.subscribe(),
                         Some(delay) => Step::Act(Act::Wait(delay)),

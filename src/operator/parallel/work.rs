@@ -205,7 +205,7 @@ where
 {
     pub(super) fn spawn(self) {
         let pool = self.work.how.pool.clone();
-        named("parallel_map", || match pool {
+        named(|| "parallel_map", || match pool {
             Some(pool) => pool.spawn_fifo(|| self.run()),
             None => rayon::spawn_fifo(|| self.run()),
         });

@@ -169,7 +169,7 @@ where
     }
 
     fn start(&mut self, item: I, thread: usize) -> Step<In> {
-        let inner = named("flat_map", || (self.f)(item));
+        let inner = named(|| "flat_map", || (self.f)(item));
         self.live += 1;
         self.subscribing.push(thread);
         Step::Act(inner)

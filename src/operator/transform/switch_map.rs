@@ -196,7 +196,7 @@ where
             return Step::Continue;
         }
         if let Some(item) = self.waiting.pop_front() {
-            let inner = named("switch_map", || (self.f)(item));
+            let inner = named(|| "switch_map", || (self.f)(item));
             self.live = true;
             self.subscribing = true;
             let number = self.latest.load(Ordering::Relaxed) + 1;

@@ -194,7 +194,7 @@ where
             Ok(Ok(value)) => return self.settle(number, Ok(value)),
             Ok(Err(reason)) if matches!(end, Some(End::Error(_))) => (reason, None),
             Ok(Err(reason)) => {
-                let delay = named(stage, || policy.wait(attempts, &reason, random));
+                let delay = named(|| stage, || policy.wait(attempts, &reason, random));
                 (reason, delay)
             }
             Err(panic) => (Reason::panic(panic.message.to_string()), None),

@@ -122,7 +122,7 @@ where
             let (reason, delay) = match catch(stage, || f(&item)) {
                 Ok(Ok(value)) => return Attempt::Settled(Ok(value)),
                 Ok(Err(reason)) => {
-                    let delay = named(stage, || policy.wait(attempts, &reason, random));
+                    let delay = named(|| stage, || policy.wait(attempts, &reason, random));
                     (reason, delay)
                 }
                 Err(panic) => (Reason::panic(panic.message.to_string()), None),
