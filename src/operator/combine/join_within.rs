@@ -2,8 +2,9 @@ use std::{collections::VecDeque, convert::Infallible, marker::PhantomData};
 
 use rxrust::observer::Observer;
 
-use super::{Nanos, Unmatched, Within, two_sources};
+use super::{Nanos, Unmatched, Within, two_sources, unmatched::Share};
 use crate::{
+    buffer::Buffer,
     error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
     operator::rate::OnDropped,
@@ -19,7 +20,10 @@ two_sources! {
         down: Down::new(down),
         left: Side { time: left_time, waiting: VecDeque::new(), done: false },
         right: Side { time: right_time, waiting: VecDeque::new(), done: false },
-        within,
+        tolerance: within.tolerance,
+        buffer: within.buffer,
+        to_the_end: within.to_the_end,
+        alone: Alone { share: within.unmatched.share(), on_unmatched: within.on_unmatched },
         types: PhantomData,
     },
     order left then right
@@ -30,7 +34,10 @@ pub struct Joining<O, FL, FR, D, T, U, E> {
     down: Down<O>,
     left: Side<FL, T>,
     right: Side<FR, U>,
-    within: Within<D>,
+    tolerance: u64,
+    buffer: Buffer,
+    to_the_end: bool,
+    alone: Alone<D>,
     types: PhantomData<fn() -> E>,
 }
 
@@ -66,30 +73,34 @@ fn meet<T, U>(
     mut alone: impl FnMut(U),
 ) -> Fate<T, U> {
     let Some(at) = at else { return Fate::Alone(item) };
-    while let Some((other_at, other)) = others.pop_front() {
-        if at.abs_diff(other_at) <= tolerance {
-            return Fate::Pair(item, other);
-        }
-        if at < other_at {
-            others.push_front((other_at, other));
+    while let Some((other_at, _)) = others.front() {
+        let (paired, older) = (at.abs_diff(*other_at) <= tolerance, at < *other_at);
+        if older && !paired {
             return Fate::Alone(item);
         }
-        alone(other);
+        match others.pop_front() {
+            Some((_, other)) if paired => return Fate::Pair(item, other),
+            Some((_, other)) => alone(other),
+            None => break,
+        }
     }
     Fate::Wait(at, item)
 }
 
-impl<D> Within<D> {
-    /// Counts an item without a partner, and hands it on.
+/// Where items without a partner go.
+struct Alone<D> {
+    share: Share,
+    on_unmatched: D,
+}
+
+impl<D> Alone<D> {
+    /// Counts an item, and hands it on.
     #[inline]
-    fn alone<T, U>(&mut self, item: Unmatched<T, U>)
+    fn take<T, U>(&mut self, item: Unmatched<T, U>)
     where
         D: OnDropped<Unmatched<T, U>>,
     {
-        match item {
-            Unmatched::Left(_) => self.unmatched.left.add(1),
-            Unmatched::Right(_) => self.unmatched.right.add(1),
-        }
+        self.share.add(&item);
         named(|| NAME, || self.on_unmatched.dropped(item));
     }
 }
@@ -103,38 +114,37 @@ where
     /// Completes when nothing can be paired any more; what waits is then unmatched.
     #[inline]
     fn end_if_over(&mut self) -> Step<Infallible> {
-        let Self { left, right, within, .. } = self;
+        let Self { left, right, alone, .. } = self;
         if !left.over() && !right.over() {
             return Step::Continue;
         }
-        left.waiting.drain(..).for_each(|(_, item)| within.alone(Unmatched::Left(item)));
-        right.waiting.drain(..).for_each(|(_, item)| within.alone(Unmatched::Right(item)));
-        if within.to_the_end && !(left.done && right.done) { Step::Continue } else { self.down.complete() }
+        left.waiting.drain(..).for_each(|(_, item)| alone.take(Unmatched::Left(item)));
+        right.waiting.drain(..).for_each(|(_, item)| alone.take(Unmatched::Right(item)));
+        if self.to_the_end && !(left.done && right.done) { Step::Continue } else { self.down.complete() }
     }
 }
 
 /// One item of the side `$side`; the sides differ in type, so this is written as a macro.
 macro_rules! take {
     ($self:ident, $item:ident, $side:ident as $this:ident, $other:ident as $that:ident, |$a:ident, $b:ident| $pair:expr) => {{
-        let Self { down, $side, $other, within, .. } = $self;
+        let Self { down, $side, $other, tolerance, buffer, alone, .. } = $self;
         let at = named(|| NAME, || ($side.time)(&$item)).nanos();
-        let tolerance = within.tolerance;
         let fate =
-            meet(at, $item, &mut $other.waiting, tolerance, |other| within.alone(Unmatched::$that(other)));
+            meet(at, $item, &mut $other.waiting, *tolerance, |other| alone.take(Unmatched::$that(other)));
         match fate {
             Fate::Pair($a, $b) => match down.next($pair) {
                 Step::Continue => $self.end_if_over(),
                 done => done,
             },
             Fate::Alone(item) => {
-                within.alone(Unmatched::$this(item));
+                alone.take(Unmatched::$this(item));
                 Step::Continue
             }
             Fate::Wait(_, item) if $other.done => {
-                within.alone(Unmatched::$this(item));
+                alone.take(Unmatched::$this(item));
                 $self.end_if_over()
             }
-            Fate::Wait(at, item) => match within.buffer.push(&mut $side.waiting, (at, item), NAME) {
+            Fate::Wait(at, item) => match buffer.push(&mut $side.waiting, (at, item), NAME) {
                 Ok(_) => Step::Continue,
                 Err((full, _)) => down.fail(full),
             },

@@ -3,6 +3,7 @@
 mod combine_latest;
 mod join_within;
 mod merge;
+mod unmatched;
 mod with_latest_from;
 mod within;
 mod zip;
@@ -10,6 +11,7 @@ mod zip;
 pub use combine_latest::*;
 pub use join_within::*;
 pub use merge::*;
+pub use unmatched::*;
 pub use with_latest_from::*;
 pub use within::*;
 pub use zip::*;

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeZone};
 
+use super::{Unmatched, UnmatchedCount};
 use crate::{
-    buffer::{Buffer, Drops},
+    buffer::Buffer,
     operator::rate::{HandTo, Ignore},
 };
 
@@ -41,34 +42,6 @@ impl Nanos for NaiveDateTime {
     #[inline]
     fn nanos(&self) -> Option<i64> {
         self.and_utc().timestamp_nanos_opt()
-    }
-}
-
-/// An item of [`join_within`](super::CombineOps::join_within) that has found no partner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unmatched<T, U> {
-    /// From the source that the operator was called on.
-    Left(T),
-    /// From the other one.
-    Right(U),
-}
-
-/// How many items have found no partner. Clones share the count.
-#[derive(Debug, Clone, Default)]
-pub struct UnmatchedCount {
-    pub(super) left: Drops,
-    pub(super) right: Drops,
-}
-
-impl UnmatchedCount {
-    /// Those of the source that the operator was called on, so far.
-    pub fn left(&self) -> u64 {
-        self.left.get()
-    }
-
-    /// Those of the other one, so far.
-    pub fn right(&self) -> u64 {
-        self.right.get()
     }
 }
 

@@ -205,10 +205,13 @@ where
 {
     pub(super) fn spawn(self) {
         let pool = self.work.how.pool.clone();
-        named(|| "parallel_map", || match pool {
-            Some(pool) => pool.spawn_fifo(|| self.run()),
-            None => rayon::spawn_fifo(|| self.run()),
-        });
+        named(
+            || "parallel_map",
+            || match pool {
+                Some(pool) => pool.spawn_fifo(|| self.run()),
+                None => rayon::spawn_fifo(|| self.run()),
+            },
+        );
     }
 
     /// Never panics: that would end the process.
