@@ -42,12 +42,22 @@ struct Line<R> {
     /// The number of the first place.
     first: u64,
     in_flight: usize,
+    /// How many of them are results that have not been delivered.
+    done: usize,
+    /// How many threads wait.
+    waiting: usize,
 }
 
 impl<R> Line<R> {
     /// Whether there is a result to deliver.
     fn is_ready(&self) -> bool {
         matches!(self.results.front(), Some(Some(_)))
+    }
+
+    /// Whether to wake who waits: when the pool has half of what it may have, not for each item, as that would cost more
+    /// than many an item. Who waits looks by itself, too, now and then: so slow work is not held up.
+    fn is_low(&self, in_flight: usize) -> bool {
+        self.waiting > 0 && (self.in_flight - self.done) * 2 <= in_flight
     }
 }
 
@@ -65,7 +75,7 @@ impl<F, I, T> Work<F, I, T> {
         Self {
             how,
             f,
-            line: Mutex::new(Line { results, first: 0, in_flight: 0 }),
+            line: Mutex::new(Line { results, first: 0, in_flight: 0, done: 0, waiting: 0 }),
             changed: Condvar::new(),
             deliverer: AtomicUsize::new(0),
             cancel: Cancel::default(),
@@ -108,11 +118,17 @@ impl<F, I, T> Work<F, I, T> {
             line.results.push_back(Some(done));
             true
         };
+        line.done += 1;
+        self.wake(line);
+        Ok(ready)
+    }
+
+    fn wake(&self, line: MutexGuard<'_, Line<Done<I, T>>>) {
+        let low = line.is_low(self.how.in_flight.get());
         drop(line);
-        if ready {
+        if low {
             self.changed.notify_all();
         }
-        Ok(ready)
     }
 
     /// Takes the next result, which makes room.
@@ -123,8 +139,8 @@ impl<F, I, T> Work<F, I, T> {
         {
             line.first += 1;
             line.in_flight -= 1;
-            drop(line);
-            self.changed.notify_all();
+            line.done -= 1;
+            self.wake(line);
             return Next::Ready(done);
         }
         if line.in_flight == 0 { Next::Nothing } else { Next::NotYet }
@@ -162,7 +178,7 @@ impl<F, I, T> Work<F, I, T> {
             }
             // A thread of the pool helps: it may be the only one.
             let helped = rayon::yield_now() == Some(Yield::Executed);
-            let line = self.lock();
+            let mut line = self.lock();
             if over(&line) || self.cancel.cancelled() {
                 return true;
             }
@@ -176,14 +192,21 @@ impl<F, I, T> Work<F, I, T> {
                     waiting => waiting,
                 },
             };
-            drop(self.changed.wait_timeout(line, LOOK_AGAIN));
+            line.waiting += 1;
+            let (mut line, _) =
+                self.changed.wait_timeout(line, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner);
+            line.waiting -= 1;
         }
     }
 
     /// Nobody listens any more: lets go of the results and of who waits.
     pub(super) fn stop(&self) {
         self.cancel.cancel();
-        let results = mem::take(&mut self.lock().results);
+        let results = {
+            let mut line = self.lock();
+            line.done = 0;
+            mem::take(&mut line.results)
+        };
         self.changed.notify_all();
         drop_caught(results);
     }
@@ -221,8 +244,7 @@ where
             return drop_caught((item, work, bell));
         }
         let stage = work.how.stage;
-        let done = catch(stage, || (work.f)(&item))
-            .unwrap_or_else(|panic| Err(Reason::panic(panic.message.to_string())));
+        let done = catch(stage, || (work.f)(&item)).unwrap_or_else(|panic| Err(panic.into()));
         let done = match done {
             Ok(value) => {
                 drop_caught(item);

@@ -197,7 +197,7 @@ where
                 let delay = named(|| stage, || policy.wait(attempts, &reason, random));
                 (reason, delay)
             }
-            Err(panic) => (Reason::panic(panic.message.to_string()), None),
+            Err(panic) => (panic.into(), None),
         };
         let failed = Failed { item, attempts, reason };
         match delay {

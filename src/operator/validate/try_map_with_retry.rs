@@ -125,7 +125,7 @@ where
                     let delay = named(|| stage, || policy.wait(attempts, &reason, random));
                     (reason, delay)
                 }
-                Err(panic) => (Reason::panic(panic.message.to_string()), None),
+                Err(panic) => (panic.into(), None),
             };
             match delay {
                 Some(Duration::ZERO) => {}
