@@ -1,102 +1,90 @@
-//! Clicks for each element of a site, and one alert for each that gets hot.
+//! Keyed state: clicks for each element of a site, and one alert for each that gets hot.
 //!
 //! ```text
 //! cargo run --release --example click_counts -- [access.log] [--alert 100] [--json]
 //! ```
-//! The log is a web server's in Apache's combined format; without one, clicks are made up. Lines that are no clicks go
-//! to stderr and are counted.
+//! The log is a web server's in Apache's combined format; without one, 100,000 clicks are made up, 1 % of them broken. An
+//! element is the path without its query. Lines that are no clicks go to stderr and are counted; empty ones are filtered.
+//!
+//! `{"events": clicks, "users": …, "elements": …, "alerts": elements with more than --alert clicks,
+//! "top": [[element, clicks], … 5 at most], "rejected": lines that are no clicks}`
+
+mod common;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{HashMap, HashSet},
     error::Error,
-    io::Write,
+    process::ExitCode,
     rc::Rc,
     sync::Arc,
 };
 
+use common::{Args, Failure, Rejects, Usage, input, say, tally::Counter};
 use rxevents::{
     event::Click,
     prelude::*,
-    source::{Clicks, TextFile},
+    source::{ClickLines, Line},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// A click, or what is wrong with a line.
-type Taken = Result<Click, String>;
+const USAGE: Usage = Usage {
+    text: "\
+usage: click_counts [access.log] [--alert 100] [--json]
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut file, mut alert, mut as_json) = (None, 100_u64, false);
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--alert" => {
-                let value = args.next().ok_or("--alert needs a value")?;
-                alert = value.parse().map_err(|error| format!("--alert `{value}`: {error}"))?;
-            }
-            "--json" => as_json = true,
-            name if name.starts_with("--") || file.is_some() => {
-                return Err(format!("unknown argument `{name}`").into());
-            }
-            _ => file = Some(arg),
-        }
-    }
-    let taken: Box<dyn Iterator<Item = Taken>> = match file {
-        None => Box::new(Clicks::new(1).take(100_000).map(Ok)),
-        Some(path) => Box::new(TextFile::open(path)?.map(|line| {
-            let line = line.map_err(|rejected| rejected.to_string())?;
-            let click = line.text().map_err(Reason::from).and_then(Click::from_combined_log);
-            click.map_err(|reason| format!("line {}: {reason}", line.number()))
-        })),
-    };
+  access.log    a web server's log in Apache's combined format; without one, clicks are made up
+  --alert N     more clicks than this make an element hot
+  --json        print the figures on one line",
+    options: &["alert"],
+    files: 1,
+};
 
+fn main() -> ExitCode {
+    common::run(&USAGE, job)
+}
+
+fn job(args: &Args) -> Result<Value, Box<dyn Error>> {
+    let alert: u64 = args.get("alert", 100)?;
+    let lines = input::text(args.file(0), ClickLines::new(1).malformed(0.01).take(100_000))?;
+
+    let (events, alerts) = (Counter::default(), Counter::default());
     let users = Rc::new(RefCell::new(HashSet::<Arc<str>>::new()));
     let counts = Rc::new(RefCell::new(HashMap::<Arc<str>, u64>::new()));
-    let (events, rejected) = (Rc::new(Cell::new(0_u64)), Rc::new(Cell::new(0_u64)));
-    let alerts = Rc::new(RefCell::new(Vec::new()));
-    let failure = Rc::new(RefCell::new(None));
+    let (rejects, failure) = (Rejects::default(), Failure::default());
 
-    let (seen, bad) = (events.clone(), rejected.clone());
+    let (taken, hot) = (events.clone(), alerts.clone());
     let (who, of_element) = (users.clone(), counts.clone());
-    let (hot, failed) = (alerts.clone(), failure.clone());
-    Local::from_iter(taken)
+    Local::from_iter(lines)
+        .dead_letter(rejects.clone())
+        .filter(|line: &Line| !line.bytes().trim_ascii().is_empty())
+        .try_map_stage("click", |line| Click::from_combined_log(line.text()?))
+        .dead_letter(rejects.clone())
         .stream_error()
-        .filter_map(move |taken| {
-            let counter = if taken.is_ok() { &seen } else { &bad };
-            counter.set(counter.get() + 1);
-            taken.map_err(|message| eprintln!("click_counts: {message}")).ok()
-        })
         .count_by_key(|click: &Click| &click.element)
         .tap(move |(click, count)| {
+            taken.add(1);
             who.borrow_mut().insert(click.user.clone());
             of_element.borrow_mut().insert(click.element.clone(), *count);
         })
         .alert_once_above(alert)
         // More than a million elements, or a panic, would end up here.
-        .on_error_route(observer(move |error: StreamError| *failed.borrow_mut() = Some(error)))
-        .subscribe(move |(click, _)| hot.borrow_mut().push(click.element));
-    if let Some(error) = failure.take() {
-        return Err(error.into());
-    }
+        .on_error_route(failure.observer())
+        .subscribe(move |(click, _)| {
+            hot.add(1);
+            say(&format!("hot: {}", click.element));
+        });
+    failure.check()?;
 
     let mut top: Vec<_> = counts.borrow().iter().map(|(element, count)| (element.clone(), *count)).collect();
     top.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     top.truncate(5);
     let top: Vec<_> = top.iter().map(|(element, count)| json!([&**element, count])).collect();
-    let figures = json!({
+    Ok(json!({
         "events": events.get(),
         "users": users.borrow().len(),
         "elements": counts.borrow().len(),
-        "alerts": alerts.borrow().len(),
+        "alerts": alerts.get(),
         "top": top,
-        "rejected": rejected.get(),
-    });
-    let mut out = std::io::stdout().lock();
-    if as_json {
-        writeln!(out, "{figures}")?;
-    } else {
-        writeln!(out, "{figures:#}")?;
-        alerts.borrow().iter().try_for_each(|element| writeln!(out, "hot: {element}"))?;
-    }
-    Ok(())
+        "rejected": rejects.check()?,
+    }))
 }

@@ -18,7 +18,6 @@ pub(crate) struct InvoiceLine {
     pub(crate) customer: Option<Box<str>>,
 }
 
-/// The columns of the file that it is made of; there may be more.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Row {
@@ -28,6 +27,9 @@ struct Row {
     #[serde(rename = "CustomerID")]
     customer: Option<Box<str>>,
 }
+
+/// The columns that it is made of; there may be more.
+pub(crate) const COLUMNS: [&str; 4] = ["Description", "Quantity", "UnitPrice", "CustomerID"];
 
 impl InvoiceLine {
     /// Decodes and checks a record.

@@ -1,10 +1,6 @@
 //! The accounts: where each event is, counted where it happens.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::BTreeMap,
-    rc::Rc,
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use rxevents::{
     dead_letter::{DeadLetterError, QueueError},
@@ -12,24 +8,7 @@ use rxevents::{
 };
 use serde::Serialize;
 
-/// A count. Clones share it: one is in the pipeline, another reads it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Counter(Rc<Cell<u64>>);
-
-impl Counter {
-    pub(crate) fn add(&self, n: u64) {
-        self.0.set(self.0.get() + n);
-    }
-
-    /// For what is counted while it waits.
-    pub(crate) fn take(&self, n: u64) {
-        self.0.set(self.0.get() - n);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.get()
-    }
-}
+use crate::tally::{Counter, reason};
 
 /// The accounts of one source. No count is made of the others, so that the law can fail.
 #[derive(Debug, Clone, Default)]
@@ -114,15 +93,4 @@ impl<Q: DeadLetterQueue> DeadLetterQueue for Counted<Q> {
     fn flush(&mut self) -> Result<(), QueueError> {
         self.queue.flush()
     }
-}
-
-/// The violated fields, sorted, as in `amount+customer`; for another failure its kind, such as `decode`.
-fn reason(letter: &DeadLetter) -> String {
-    let mut fields: Vec<&str> = letter.violations.iter().map(|violation| violation.path.as_str()).collect();
-    if fields.is_empty() {
-        return letter.kind.to_string();
-    }
-    fields.sort_unstable();
-    fields.dedup();
-    fields.join("+")
 }

@@ -24,11 +24,16 @@
 //! Exit codes: 0, 1 when the job failed, 2 when it could not begin: a wrong argument, no such file or column.
 
 mod args;
+#[path = "../common/columns.rs"]
+mod columns;
 mod invoice;
 mod ledger;
 mod pipelines;
+mod reading;
 mod report;
 mod sources;
+#[path = "../common/tally.rs"]
+mod tally;
 
 use std::{cell::RefCell, error::Error, fmt::Display, fs, process::ExitCode, rc::Rc, sync::Arc};
 
@@ -36,10 +41,11 @@ use rust_decimal::Decimal;
 use rxevents::prelude::*;
 
 use args::{Args, USAGE};
-use ledger::{Counter, Ledger};
+use ledger::Ledger;
 use pipelines::{Clicks, Entrance, Outcome};
 use report::{Progress, Report};
 use sources::{Event, Sources};
+use tally::Counter;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {

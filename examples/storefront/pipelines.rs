@@ -8,20 +8,21 @@ use std::{
     sync::Arc,
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use rust_decimal::Decimal;
 use rxevents::{
-    event::{Click, Payment, SensorReading, utc},
+    event::{Click, Payment, SensorReading},
     prelude::*,
     source::CsvRecord,
 };
-use serde::Deserialize;
 use validator::Validate;
 
 use crate::{
     invoice::InvoiceLine,
-    ledger::{Counted, Counter, Ledger},
+    ledger::{Counted, Ledger},
+    reading,
     sources::{self, Raw},
+    tally::Counter,
 };
 
 /// How many readings are averaged together, and how many times their mean one must exceed to be an anomaly.
@@ -92,21 +93,13 @@ pub(crate) fn sensors(
 }
 
 fn reading(raw: &Raw<CsvRecord, SensorReading>) -> Result<SensorReading, Reason> {
-    #[derive(Deserialize)]
-    struct Row {
-        #[serde(with = "utc")]
-        timestamp: DateTime<Utc>,
-        value: f64,
-    }
-    let reading = match raw {
-        Raw::File(record) => {
-            let Row { timestamp, value } = record.deserialize()?;
-            SensorReading { sensor: record.header().source().clone(), at: timestamp, value }
+    match raw {
+        Raw::File(record) => reading::from_record(record),
+        Raw::Generated(reading) => {
+            reading.validate()?;
+            Ok(reading.clone())
         }
-        Raw::Generated(reading) => reading.clone(),
-    };
-    reading.validate()?;
-    Ok(reading)
+    }
 }
 
 /// Payments: decoded and checked.

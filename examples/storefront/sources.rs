@@ -10,7 +10,7 @@ use rxevents::{
     source::{Clicks, CsvFile, CsvRecord, Line, OpenError, PaymentLines, SensorReadings, TextFile},
 };
 
-use crate::args::Args;
+use crate::{args::Args, columns::with_columns, invoice, reading};
 
 /// The longest line, in bytes, that is read from a file; a longer one becomes a dead letter.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
@@ -68,11 +68,11 @@ impl Sources {
         }
         let mut sources: Vec<Box<dyn Iterator<Item = Event>>> = Vec::new();
         if let Some(path) = &args.sensors {
-            let records = open_csv(path, &["timestamp", "value"])?;
+            let records = open_csv(path, &reading::COLUMNS)?;
             sources.push(Box::new(records.map(|record| Event::Sensor(record.map(Raw::File)))));
         }
         if let Some(path) = &args.payments {
-            let records = open_csv(path, &["Description", "Quantity", "UnitPrice", "CustomerID"])?;
+            let records = open_csv(path, &invoice::COLUMNS)?;
             sources.push(Box::new(records.map(|record| Event::Payment(record.map(Raw::File)))));
         }
         if let Some(path) = &args.clicks {
@@ -120,16 +120,5 @@ impl Iterator for Sources {
 
 /// The records of a CSV file that must have these columns.
 fn open_csv(path: &Path, columns: &[&str]) -> Result<CsvFile<std::fs::File>, OpenError> {
-    let records = CsvFile::open(path)?.max_record_bytes(MAX_LINE);
-    let header = records.header();
-    match columns.iter().find(|column| !header.names().iter().any(|name| name == *column)) {
-        None => Ok(records),
-        Some(missing) => Err(OpenError {
-            name: format!("{}:1", header.source()).into(),
-            source: std::io::Error::other(format!(
-                "no column `{missing}`; there are `{}`",
-                header.names().join("`, `")
-            )),
-        }),
-    }
+    with_columns(CsvFile::open(path)?.max_record_bytes(MAX_LINE), columns)
 }

@@ -1,0 +1,59 @@
+//! What the examples share: the command line, the input, and the account of what was rejected.
+#![allow(dead_code)] // each example uses a part
+
+mod args;
+pub(crate) mod columns;
+pub(crate) mod input;
+mod rejects;
+pub(crate) mod tally;
+pub(crate) mod tried;
+pub(crate) mod turns;
+
+pub(crate) use args::{ArgError, Args, Usage};
+pub(crate) use rejects::{Failure, Rejects};
+
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use rxevents::{dead_letter::ReadError, source::OpenError};
+use serde::Serialize;
+
+/// Runs an example and prints its figures on stdout: on one line with `--json`.
+///
+/// Exit codes: 0; 1 when the job failed; 2 when it could not begin: a wrong argument, no such file or column.
+pub(crate) fn run<F: Serialize>(
+    usage: &Usage,
+    job: impl FnOnce(&Args) -> Result<F, Box<dyn Error>>,
+) -> ExitCode {
+    let done = Args::parse(usage).map_err(Box::from).and_then(|args| match args {
+        None => print(usage.text),
+        Some(args) => {
+            let figures = job(&args)?;
+            let as_text = if args.json { serde_json::to_string } else { serde_json::to_string_pretty };
+            print(&as_text(&figures)?)
+        }
+    });
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    say(&format!("{}: {error}", env!("CARGO_CRATE_NAME")));
+    if error.is::<ArgError>() {
+        say(&format!("\n{}", usage.text));
+    }
+    let not_begun = error.is::<ArgError>() || error.is::<OpenError>() || error.is::<ReadError>();
+    ExitCode::from(if not_begun { 2 } else { 1 })
+}
+
+/// Says something on stderr. If nobody listens, that is no failure of the job.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints on stdout. If nobody reads it any more, that is no failure of the job.
+fn print(text: &str) -> Result<(), Box<dyn Error>> {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

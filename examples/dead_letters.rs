@@ -1,0 +1,141 @@
+//! Dead letters: a handler that may fail is tried again; what fails for good is kept in a file, and sent again later.
+//!
+//! ```text
+//! cargo run --release --example dead_letters -- [FILE.jsonl] [--max-retries 2] [--dead-letters OUT.jsonl] [--json]
+//! cargo run --release --example dead_letters -- --redrive OUT.jsonl [--max-retries 2] [--max-redrives 3]
+//!     [--dead-letters NEW.jsonl] [--json]
+//! ```
+//! Each line is a payment, `{"id": …, "amount": …, "currency": …, "timestamp": …}`; without a file, 20,000 are made up.
+//! Empty lines are left out. What fails is decided by the input:
+//!
+//! - A line that is no payment, or breaks a rule of payments, is a dead letter at once: another attempt cannot help.
+//! - A payment with `"fail": n` fails n times and then succeeds, as if what handles it were down for a while: it is tried
+//!   again at most `--max-retries` times, 1 ms later, then 2 ms …, while others pass it; and then is a dead letter with
+//!   1 + max-retries attempts.
+//!
+//! `{"lines": …, "ok": …, "dead": …, "attempts": …}`, where `lines = ok + dead` and attempts are all those of the handler,
+//! the first of each line included (a line that is too long to be read has none). OUT.jsonl is replaced if it is there.
+//!
+//! `--redrive` sends the letters of OUT.jsonl again, which stays as it is. Those that fail again are appended to NEW.jsonl
+//! (OUT.jsonl.again), with the attempts and redrives of before added up; so `"fail": n` goes on where it was. There too,
+//! and unchanged, are those that were sent again `--max-redrives` times already, which are *refused*, and lines that are
+//! no letters. So nothing is lost when OUT.jsonl is removed after the run and NEW.jsonl is redriven next time.
+//!
+//! `{"redriven": …, "ok": …, "dead": …, "refused": …, "unreadable": …, "attempts": …}`, where `redriven = ok + dead`.
+
+mod common;
+
+use std::{error::Error, path::Path, process::ExitCode, time::Duration};
+
+use common::{ArgError, Args, Failure, Rejects, Usage, input, tally::Counter, tried::Tried};
+use rxevents::{
+    dead_letter::{DEFAULT_MAX_REDRIVES, redrive},
+    event::Payment,
+    prelude::*,
+    source::PaymentLines,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
+
+const USAGE: Usage = Usage {
+    text: "\
+usage: dead_letters [FILE.jsonl] [--max-retries 2] [--dead-letters OUT.jsonl] [--json]
+       dead_letters --redrive OUT.jsonl [--max-retries 2] [--max-redrives 3] [--dead-letters NEW.jsonl] [--json]
+
+  --json  print the figures on one line",
+    options: &["max-retries", "max-redrives", "dead-letters", "redrive"],
+    files: 1,
+};
+
+fn main() -> ExitCode {
+    common::run(&USAGE, |args| match args.path("redrive") {
+        None => first_time(args),
+        Some(letters) => again(args, letters),
+    })
+}
+
+fn first_time(args: &Args) -> Result<Value, Box<dyn Error>> {
+    let lines = input::text(args.file(0), made_up())?;
+    let lines = lines.filter(|line| !matches!(line, Ok(line) if line.bytes().trim_ascii().is_empty()));
+    let max_retries = args.get("max-retries", 2)?;
+    let rejects = Rejects::replace(args, "dead-letters.jsonl")?;
+    let taken = Counter::default();
+    let count = taken.clone();
+    let (ok, attempts) = handle(lines.inspect(move |_| count.add(1)), max_retries, &rejects)?;
+    Ok(json!({"lines": taken.get(), "ok": ok, "dead": rejects.check()?, "attempts": attempts}))
+}
+
+fn again(args: &Args, path: &Path) -> Result<Value, Box<dyn Error>> {
+    if let Some(file) = args.file(0) {
+        return Err(ArgError(format!("--redrive reads letters, not {}", file.display())).into());
+    }
+    let max_retries = args.get("max-retries", 2)?;
+    let letters = redrive(path)?.max_redrives(args.get("max-redrives", DEFAULT_MAX_REDRIVES)?);
+    let counts = letters.counts();
+    let mut again = path.as_os_str().to_owned();
+    again.push(".again");
+    let rejects = Rejects::append(args.path("dead-letters").unwrap_or(again.as_ref()))?;
+    let (ok, attempts) = handle(letters, max_retries, &rejects)?;
+    let dead = rejects.check()? - counts.refused() - counts.unreadable();
+    Ok(json!({
+        "redriven": counts.sent(), "ok": ok, "dead": dead, "refused": counts.refused(),
+        "unreadable": counts.unreadable(), "attempts": attempts,
+    }))
+}
+
+/// Handles events, lines or letters alike: how many succeeded, and in how many attempts at all of them.
+fn handle<P, R, I>(events: I, max_retries: u64, rejects: &Rejects) -> Result<(u64, u64), Box<dyn Error>>
+where
+    P: Payload + 'static,
+    R: Payload + 'static,
+    I: Iterator<Item = Result<P, Rejected<R>>> + 'static,
+{
+    let (failure, ok, attempts) = (Failure::default(), Counter::default(), Counter::default());
+    let (arrived, tried) = (ok.clone(), attempts.clone());
+    let (end, ended) = oneshot::channel();
+    // Only what may pass is worth another attempt.
+    let policy = Retry::times(max_retries)
+        .exponential(Duration::from_millis(1), Duration::from_millis(10))
+        .when(|reason: &Reason| reason.kind() == FailureKind::Other);
+    let subscribe = async {
+        Local::from_iter(events)
+            .dead_letter(rejects.clone())
+            .map(Tried::new)
+            .try_map_with_retry_with(EventRetry::new(policy).stage("payment"), move |event: &Tried<P>| {
+                tried.add(1);
+                attempt(&event.payload(), event.count())
+            })
+            .dead_letter(rejects.clone())
+            .stream_error()
+            .on_error_route(failure.observer())
+            .finalize(move || _ = end.send(()))
+            .subscribe(move |_: Payment| arrived.add(1));
+        ended.await
+    };
+    // What waits for its next attempt wants a runtime.
+    LocalSet::new().block_on(&Builder::new_current_thread().enable_time().build()?, subscribe)?;
+    failure.check()?;
+    Ok((ok.get(), attempts.get()))
+}
+
+/// One attempt at a payment, the `tried`-th.
+fn attempt(json: &[u8], tried: u64) -> Result<Payment, Reason> {
+    #[derive(Deserialize)]
+    struct Plan {
+        #[serde(default)]
+        fail: u64,
+    }
+    let payment = Payment::from_json(json)?;
+    let Plan { fail } = serde_json::from_slice(json)?;
+    if tried > fail { Ok(payment) } else { Err(Reason::other("the bank does not answer")) }
+}
+
+/// Payments: 5 % no JSON, 5 % that break a rule; one in ten fails 1 to 5 times.
+fn made_up() -> impl Iterator<Item = String> {
+    let lines = PaymentLines::new(1).malformed(0.05).invalid(0.05).take(20_000).enumerate();
+    lines.map(|(i, line)| match line.strip_suffix('}') {
+        Some(head) if i % 10 == 0 => format!("{head},\"fail\":{}}}", i / 10 % 5 + 1),
+        _ => line,
+    })
+}

@@ -1,0 +1,485 @@
+//! The examples, run as processes: the right figures on recordings, accounts that add up on made-up and on broken data,
+//! and clear errors.
+#![cfg(all(feature = "files", feature = "parallel"))]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
+use serde_json::{Value, json};
+
+const NAMES: [&str; 6] = [
+    "click_counts",
+    "dead_letters",
+    "parallel_logs",
+    "sensor_fusion",
+    "validated_payments",
+    "windowed_anomalies",
+];
+
+/// A built example. `cargo test` builds them; `cargo test --test examples` does not, so that they may be absent or old.
+fn example(name: &str) -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let binary = |folder: &Path, name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    let folder = FOLDER.get_or_init(|| {
+        let test = std::env::current_exe().unwrap();
+        let profile = test.parent().and_then(Path::parent).unwrap();
+        let folder = profile.join("examples");
+        let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let sources = ["", "common", "storefront"].map(|sub| fs::read_dir(root.join(sub)).unwrap());
+        let newest = sources.into_iter().flatten().filter_map(|source| modified(&source.ok()?.path())).max();
+        if NAMES.iter().any(|name| modified(&binary(&folder, name)) < newest) {
+            let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            cargo.args(["build", "--examples", "--features", "parallel", "--target-dir"]);
+            cargo.arg(profile.parent().unwrap());
+            if profile.ends_with("release") {
+                cargo.arg("--release");
+            }
+            assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
+        }
+        folder
+    });
+    binary(folder, name)
+}
+
+fn run(name: &str, args: &[&str]) -> Output {
+    // Where it writes what it is not told a place for.
+    let folder = tempfile::tempdir().unwrap();
+    Command::new(example(name)).args(args).env("TMPDIR", folder.path()).output().unwrap()
+}
+
+/// The last line of stdout.
+fn last_line(name: &str, args: &[&str]) -> String {
+    let output = run(name, &[args, &["--json"]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {args:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned()
+}
+
+fn figures(name: &str, args: &[&str]) -> Value {
+    serde_json::from_str(&last_line(name, args)).unwrap()
+}
+
+/// The path of a recording, or `None` (and a message) where it is not at hand.
+fn recording(name: &str) -> Option<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
+    if path.exists() {
+        return Some(path.to_str().unwrap().to_owned());
+    }
+    eprintln!("skipped: {} is absent", path.display());
+    None
+}
+
+/// A folder for a test's files.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn write(&self, name: &str, lines: &[&[u8]]) -> String {
+        fs::write(self.0.path().join(name), lines.join(&b"\n"[..])).unwrap();
+        self.path(name)
+    }
+}
+
+fn letters(path: &str) -> Vec<DeadLetter> {
+    read_letters(path).unwrap().map(Result::unwrap).collect()
+}
+
+fn count(figures: &Value, name: &str) -> u64 {
+    figures[name].as_u64().unwrap_or_else(|| panic!("{name}: {figures}"))
+}
+
+#[track_caller]
+fn close(value: &Value, expected: f64) {
+    let value = value.as_f64().unwrap();
+    assert!((value / expected - 1.0).abs() < 1e-9, "{value}, expected {expected}");
+}
+
+#[test]
+fn windowed_anomalies_of_a_machine() {
+    let Some(file) = recording("sensors/machine_temperature.csv") else { return };
+    let mut seen = figures("windowed_anomalies", &[&file]);
+    let mut take = |name: &str| seen.as_object_mut().unwrap().remove(name).unwrap();
+    close(&take("mean_max"), 107.00352920833335);
+    close(&take("mean_min"), 11.060712878083335);
+    let expected = json!({
+        "readings": 22_695, "partitions": 4_539, "flagged": 1, "first_flagged": "2013-12-16T17:20:00Z",
+        "means": 22_684, "throttled": 1_891, "left_over": 0, "rejected": 0,
+    });
+    assert_eq!(seen, expected);
+    let seen = figures("windowed_anomalies", &[&file, "--ratio", "1.1", "--partition=5", "--throttle", "0s"]);
+    assert_eq!(count(&seen, "flagged"), 11);
+    // Of time zero: all but those that go back in time, until the clock has caught up.
+    assert!((22_600..22_695).contains(&count(&seen, "throttled")), "{seen}");
+}
+
+#[test]
+fn sensor_fusion_of_a_walk() {
+    let motion = |name: &str| recording(&format!("motion/{name}.csv"));
+    let (Some(accelerometer), Some(gyroscope), Some(location)) =
+        (motion("accelerometer"), motion("gyroscope"), motion("location"))
+    else {
+        return;
+    };
+    for (left, lefts, right, rights, tolerance, pairs) in [
+        (&accelerometer, 10_577, &gyroscope, 10_575, "1ms", 0),
+        (&accelerometer, 10_577, &gyroscope, 10_575, "5ms", 10_575),
+        (&accelerometer, 10_577, &gyroscope, 10_575, "0.2s", 10_575),
+        (&location, 35, &accelerometer, 10_577, "1ms", 5),
+        (&location, 35, &accelerometer, 10_577, "3ms", 18),
+        (&location, 35, &accelerometer, 10_577, "5ms", 34),
+        (&location, 35, &accelerometer, 10_577, "200ms", 35),
+    ] {
+        let expected = json!({
+            "left": lefts, "right": rights, "pairs": pairs,
+            "left_unmatched": lefts - pairs, "right_unmatched": rights - pairs, "rejected": 0,
+        });
+        assert_eq!(figures("sensor_fusion", &[left, right, "--tolerance", tolerance]), expected);
+    }
+}
+
+#[test]
+fn validated_payments_of_a_shop() {
+    let folder = Folder::new();
+    let out = folder.path("dead.jsonl");
+    for (name, lines, valid, sum, reasons) in [
+        (
+            "payments/retail_2010-12-01.csv",
+            3_108,
+            1_942,
+            "46376.49",
+            json!({"amount": 26, "customer": 1_130, "amount+customer+description": 10}),
+        ),
+        (
+            "payments/retail_2011-11-08.csv",
+            4_070,
+            2_310,
+            "38295.12",
+            json!({"amount": 89, "customer": 1_668, "amount+customer": 3}),
+        ),
+    ] {
+        let Some(file) = recording(name) else { return };
+        let line = last_line("validated_payments", &[&file, "--dead-letters", &out]);
+        assert!(line.contains(&format!("\"valid_sum\":{sum},")), "{line}");
+        let mut seen: Value = serde_json::from_str(&line).unwrap();
+        seen.as_object_mut().unwrap().remove("valid_sum");
+        let expected = json!({"lines": lines, "valid": valid, "rejected": lines - valid, "reasons": reasons});
+        assert_eq!(seen, expected);
+
+        // The letters are the lines of the file, byte for byte; those of the run before are gone.
+        let text = fs::read(&file).unwrap();
+        let text: Vec<_> = text.split(|&byte| byte == b'\n').collect();
+        let letters = letters(&out);
+        assert_eq!(letters.len() as u64, lines - valid);
+        for letter in letters {
+            let line = text[letter.origin.unwrap().line.unwrap() as usize - 1];
+            assert_eq!(letter.payload, line.strip_suffix(b"\r").unwrap_or(line));
+        }
+    }
+}
+
+#[test]
+fn click_counts_of_a_site() {
+    let Some(file) = recording("clicks/access.log") else { return };
+    let top = json!([
+        ["/favicon.ico", 543],
+        ["/", 439],
+        ["/style2.css", 378],
+        ["/reset.css", 372],
+        ["/images/jordan-80.png", 367]
+    ]);
+    let expected = json!({
+        "events": 7_000, "users": 1_302, "elements": 1_144, "alerts": 11, "top": top, "rejected": 0,
+    });
+    assert_eq!(figures("click_counts", &[&file]), expected);
+    // 367 is not more than 367.
+    assert_eq!(figures("click_counts", &[&file, "--alert", "367"])["alerts"], 4);
+}
+
+#[test]
+fn parallel_logs_of_two_systems() {
+    for (name, info, warn, error, fatal) in
+        [("logs/HDFS.log", 1_920, 80, 0, 0), ("logs/Hadoop.log", 1_040, 808, 298, 2)]
+    {
+        let Some(file) = recording(name) else { return };
+        let levels = json!({"INFO": info, "WARN": warn, "ERROR": error, "FATAL": fatal});
+        for (chunk, chunks) in [("1", 2_000), ("100", 20), ("1999", 2)] {
+            let expected = json!({"lines": 2_000, "levels": levels, "chunks": chunks, "rejected": 0});
+            assert_eq!(figures("parallel_logs", &[&file, "--chunk", chunk]), expected, "{name}");
+        }
+    }
+}
+
+/// A payment with what else is in its line.
+fn payment(more: &str) -> String {
+    format!(
+        r#"{{"id":"67e55044-10b1-426f-9247-bb680e5fe0c8","amount":12.30,"currency":"EUR","timestamp":"2024-05-01T12:00:00Z"{more}}}"#
+    )
+}
+
+#[test]
+fn dead_letters_are_sent_again_until_they_are_refused() {
+    let folder = Folder::new();
+    let fails = |n: u64| payment(&format!(",\"fail\":{n}"));
+    let (good, negative) = (payment(""), payment("").replace("12.30", "-1"));
+    let [once, twice, thrice, often] = [1, 2, 3, 100].map(fails);
+    let lines = [&*good, &once, "", &twice, &thrice, "{\"id\":", &often, &negative, " "].map(str::as_bytes);
+    let file = folder.write("payments.jsonl", &[&lines[..], &[b"\xff"]].concat());
+    let (out, again) = (folder.path("dead.jsonl"), folder.path("dead.jsonl.again"));
+
+    let seen = figures("dead_letters", &[&file, "--max-retries", "2", "--dead-letters", &out]);
+    // In turn: 1 + 2 + 3 + 3 + 1 + 3 + 1 + 1.
+    assert_eq!(seen, json!({"lines": 8, "ok": 3, "dead": 5, "attempts": 15}));
+    let first = letters(&out);
+    let tried: Vec<_> =
+        first.iter().map(|letter| (letter.origin.as_ref().unwrap().line, letter.attempts)).collect();
+    let mut sorted = tried.clone();
+    sorted.sort();
+    assert_eq!(sorted, [(Some(5), 3), (Some(6), 1), (Some(7), 3), (Some(8), 1), (Some(10), 1)]);
+    assert!(first.iter().any(|letter| letter.payload == b"\xff"));
+
+    // `thrice` succeeds in its fourth attempt.
+    let seen = figures("dead_letters", &["--redrive", &out, "--max-retries", "2"]);
+    let expected = json!({"redriven": 5, "ok": 1, "dead": 4, "refused": 0, "unreadable": 0, "attempts": 7});
+    assert_eq!(seen, expected);
+    assert_eq!(letters(&out), first);
+    let second = letters(&again);
+    let of_often = second.iter().find(|letter| letter.payload == often.as_bytes()).unwrap();
+    assert_eq!((of_often.attempts, of_often.redrives, of_often.kind), (6, 1, FailureKind::Other));
+
+    // What is refused, and what is no letter, is kept too.
+    fs::write(&out, [&fs::read(&again).unwrap()[..], b"no letter\n"].concat()).unwrap();
+    let kept = folder.path("kept.jsonl");
+    let seen = figures("dead_letters", &["--redrive", &out, "--max-redrives", "1", "--dead-letters", &kept]);
+    let expected = json!({"redriven": 0, "ok": 0, "dead": 0, "refused": 4, "unreadable": 1, "attempts": 0});
+    assert_eq!(seen, expected);
+    let third = letters(&kept);
+    assert_eq!(third[..4], second);
+    assert_eq!(third[4].payload, b"no letter");
+    // Appended, not replaced.
+    figures("dead_letters", &["--redrive", &out, "--max-redrives", "1", "--dead-letters", &kept]);
+    assert_eq!(letters(&kept).len(), 10);
+}
+
+#[test]
+fn made_up_data_are_accounted_for_and_the_same_each_time() {
+    let folder = Folder::new();
+    let out = folder.path("dead.jsonl");
+    let twice = |name: &str, args: &[&str]| {
+        let first = figures(name, args);
+        assert_eq!(figures(name, args), first, "{name}");
+        first
+    };
+    let seen = twice("windowed_anomalies", &["--partition", "7"]);
+    assert_eq!(count(&seen, "readings"), 7 * count(&seen, "partitions") + count(&seen, "left_over"));
+    assert_eq!(count(&seen, "means"), count(&seen, "readings") - 11);
+    assert!(count(&seen, "flagged") > 50 && count(&seen, "left_over") > 0, "{seen}");
+    let seen = twice("sensor_fusion", &[]);
+    assert_eq!(count(&seen, "left"), count(&seen, "pairs") + count(&seen, "left_unmatched"));
+    assert_eq!(count(&seen, "right"), count(&seen, "pairs") + count(&seen, "right_unmatched"));
+    assert!(count(&seen, "pairs") > 9_000 && count(&seen, "left_unmatched") > 0, "{seen}");
+    let seen = twice("validated_payments", &["--dead-letters", &out]);
+    assert_eq!(count(&seen, "lines"), count(&seen, "valid") + count(&seen, "rejected"));
+    assert_eq!(count(&seen, "rejected"), letters(&out).len() as u64);
+    let reasons = seen["reasons"].as_object().unwrap();
+    assert_eq!(
+        reasons.keys().collect::<Vec<_>>(),
+        ["amount", "amount+customer+description", "customer", "decode"]
+    );
+    assert_eq!(reasons.values().filter_map(Value::as_u64).sum::<u64>(), count(&seen, "rejected"));
+    let seen = twice("click_counts", &[]);
+    assert_eq!(count(&seen, "events") + count(&seen, "rejected"), 100_000);
+    assert!(count(&seen, "rejected") > 900, "{seen}");
+    let seen = twice("parallel_logs", &[]);
+    let levels = seen["levels"].as_object().unwrap();
+    assert_eq!(levels.values().filter_map(Value::as_u64).sum::<u64>(), count(&seen, "lines"));
+    let seen = twice("dead_letters", &["--dead-letters", &out]);
+    assert_eq!(count(&seen, "lines"), count(&seen, "ok") + count(&seen, "dead"));
+    assert!(count(&seen, "attempts") > count(&seen, "lines"), "{seen}");
+    assert_eq!(count(&seen, "dead"), letters(&out).len() as u64);
+}
+
+#[test]
+fn what_is_broken_is_counted_and_does_not_end_the_run() {
+    let folder = Folder::new();
+    let long = vec![b'x'; 1_100_000];
+    let readings = folder.write(
+        "readings.csv",
+        &[
+            b"value,timestamp",
+            b"1,2013-12-02 21:15:00",
+            b"x,2013-12-02 21:20:00",
+            &long,
+            b"NaN,2013-12-02 21:25:00",
+            b"\xff,\xff",
+            b"2,2013-12-02T22:25:00Z",
+            b"1",
+            b"3,2013-12-0",
+        ],
+    );
+    let seen = figures("windowed_anomalies", &[&readings, "--slide", "2", "--partition", "3"]);
+    let expected = json!({
+        "readings": 2, "partitions": 0, "flagged": 0, "first_flagged": null, "means": 1, "mean_max": 1.5,
+        "mean_min": 1.5, "throttled": 2, "left_over": 2, "rejected": 6,
+    });
+    assert_eq!(seen, expected);
+
+    let motion = folder.write(
+        "motion.csv",
+        &[b"Time (s),X (m/s^2),Y (m/s^2),Z (m/s^2)", b"0.1,1,2,3", b"0.2,1,2", b"x,1,2,3", b"0.3,1,2,3"],
+    );
+    let fixes = folder.write(
+        "fixes.csv",
+        &[b"Time (s),East (m),North (m)", b"0.1004,0,0", b"0.2,0,0", b"0.3,0,inf", b"0.4,"],
+    );
+    let seen = figures("sensor_fusion", &[&motion, &fixes]);
+    let expected =
+        json!({"left": 2, "right": 2, "pairs": 1, "left_unmatched": 1, "right_unmatched": 1, "rejected": 4});
+    assert_eq!(seen, expected);
+
+    let invoices = folder.write(
+        "invoices.csv",
+        &[
+            b"Description,Quantity,UnitPrice,CustomerID",
+            b"TEA,2,1.005,17850.0",
+            b"TEA,two,1.005,17850.0",
+            b"T\xffA,2,1,1",
+            b"TEA,2",
+            &long,
+            b",-1,1,",
+            b"TEA,9223372036854775807,79228162514264337593543950335,1",
+        ],
+    );
+    let out = folder.path("dead.jsonl");
+    let line = last_line("validated_payments", &[&invoices, "--dead-letters", &out]);
+    assert!(line.contains("\"valid_sum\":2.01,"), "{line}");
+    let seen: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(seen["reasons"], json!({"amount+customer+description": 1, "decode": 4, "too_long": 1}));
+    assert_eq!((count(&seen, "lines"), count(&seen, "valid"), count(&seen, "rejected")), (7, 1, 6));
+
+    let log =
+        folder.write("a.log", &[b"INFO INFORMED WARN_ INFO", b"\xff ERROR", &long, b"", b"[FATAL],error"]);
+    let levels = json!({"INFO": 2, "WARN": 0, "ERROR": 0, "FATAL": 1});
+    let expected = json!({"lines": 5, "levels": levels, "chunks": 2, "rejected": 2});
+    assert_eq!(figures("parallel_logs", &[&log, "--chunk", "2"]), expected);
+
+    const CLICK: &[u8] = br#"u1 - - [17/May/2015:10:05:03 +0000] "GET /a?b HTTP/1.1" 200 1 "-" "x""#;
+    let clicks = folder.write("access.log", &[CLICK, b"", b"GET /", b"\xff", &long, CLICK, &CLICK[..40]]);
+    let seen = figures("click_counts", &[&clicks, "--alert", "1"]);
+    let expected =
+        json!({"events": 2, "users": 1, "elements": 1, "alerts": 1, "top": [["/a", 2]], "rejected": 4});
+    assert_eq!(seen, expected);
+
+    // Each is told with its place.
+    let stderr = run("click_counts", &[&clicks]).stderr;
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(stderr.contains(&format!("rejected: {clicks}:3: column")), "{stderr}");
+}
+
+#[test]
+fn empty_files_are_no_failure() {
+    let folder = Folder::new();
+    let (nothing, header) = (folder.write("nothing", &[]), folder.write("a.csv", &[b"timestamp,value"]));
+    let out = folder.path("dead.jsonl");
+    assert_eq!(figures("windowed_anomalies", &[&header])["mean_max"], Value::Null);
+    assert_eq!(count(&figures("click_counts", &[&nothing]), "events"), 0);
+    assert_eq!(count(&figures("parallel_logs", &[&nothing]), "chunks"), 0);
+    assert_eq!(count(&figures("dead_letters", &[&nothing, "--dead-letters", &out]), "lines"), 0);
+    assert_eq!(count(&figures("dead_letters", &["--redrive", &out]), "redriven"), 0);
+}
+
+#[test]
+fn wrong_arguments_are_named() {
+    let folder = Folder::new();
+    let (absent, bare) = (folder.path("absent"), folder.write("bare.csv", &[b"timestamp,values"]));
+    let refused: [(&str, &[&str], &str); 26] = [
+        ("windowed_anomalies", &[&absent], &absent),
+        (
+            "windowed_anomalies",
+            &[&bare],
+            &format!("{bare}:1: no column `value`; there are `timestamp`, `values`"),
+        ),
+        ("windowed_anomalies", &["--ratio", "x"], "--ratio `x`: invalid float literal"),
+        ("windowed_anomalies", &["--ratio", "NaN"], "--ratio `NaN`: must be finite and above 0"),
+        ("windowed_anomalies", &["--ratio", "-1"], "--ratio `-1`: must be finite and above 0"),
+        ("windowed_anomalies", &["--ratio"], "--ratio"),
+        ("windowed_anomalies", &["--ratio", "1", "--ratio", "2"], "--ratio is given twice"),
+        ("windowed_anomalies", &["--partition", "0"], "--partition `0`: "),
+        ("windowed_anomalies", &["--slide=-1"], "--slide `-1`: "),
+        ("windowed_anomalies", &["--throttle", "1 parsec"], "--throttle `1 parsec`: unknown time unit"),
+        ("windowed_anomalies", &["--ratios", "1"], "--ratios"),
+        ("windowed_anomalies", &[&bare, &absent], &absent),
+        ("windowed_anomalies", &["--json=yes"], "--json"),
+        ("sensor_fusion", &[&bare], "two files are needed"),
+        ("sensor_fusion", &[&bare, &bare], "no column `Time (s)`"),
+        ("sensor_fusion", &["--tolerance", "5"], "--tolerance `5`: "),
+        ("validated_payments", &[&bare], "no column `Description`"),
+        ("validated_payments", &[&absent], &absent),
+        ("click_counts", &["--alert", "many"], "--alert `many`: invalid digit"),
+        ("click_counts", &[&absent], &absent),
+        ("parallel_logs", &["--chunk", "0"], "--chunk `0`: "),
+        ("parallel_logs", &[&absent], &absent),
+        ("dead_letters", &[&absent], &absent),
+        ("dead_letters", &["--max-retries", "-2"], "--max-retries `-2`: invalid digit"),
+        ("dead_letters", &["--redrive", &absent], &absent),
+        ("dead_letters", &["--redrive", &bare, &absent], &absent),
+    ];
+    for (name, args, message) in refused {
+        let output = run(name, args);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name} {args:?}: {stderr}");
+        assert!(stderr.contains(message), "{name} {args:?}: {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+    for name in NAMES {
+        let output = run(name, &["--help"]);
+        assert!(output.status.success() && output.stdout.starts_with(b"usage: "), "{name}");
+    }
+}
+
+#[test]
+fn dead_letters_never_replace_what_is_read() {
+    let folder = Folder::new();
+    let columns = b"Description,Quantity,UnitPrice,CustomerID";
+    let file = folder.write("a.csv", &[columns, b"TEA,0,1,1"]);
+    let before = fs::read(&file).unwrap();
+    for name in ["validated_payments", "dead_letters"] {
+        let output = run(name, &[&file, "--dead-letters", &file]);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("would replace a file that is read"),
+            "{name}"
+        );
+    }
+    assert_eq!(fs::read(&file).unwrap(), before);
+    let nowhere = folder.path("nowhere/dead.jsonl");
+    let output = run("validated_payments", &[&file, "--dead-letters", &nowhere]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&nowhere));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_to_its_end_fails_the_job() {
+    // A folder can be opened, but not read.
+    let folder = Folder::new();
+    for name in ["click_counts", "parallel_logs", "dead_letters"] {
+        let output = run(name, &[&folder.path(""), "--json"]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{name}: {stderr}");
+        assert!(stderr.contains("not read to the end"), "{name}: {stderr}");
+        assert!(output.stdout.is_empty(), "{name}");
+    }
+}
