@@ -2,16 +2,15 @@
 //!
 //! ```text
 //! cargo run --release --example dead_letters -- [FILE.jsonl] [--max-retries 2] [--dead-letters OUT.jsonl] [--json]
-//! cargo run --release --example dead_letters -- --redrive OUT.jsonl [--max-retries 2] [--max-redrives 3]
-//!     [--dead-letters NEW.jsonl] [--json]
+//! cargo run --release --example dead_letters -- --redrive OUT.jsonl [--max-redrives 3] [--json]
 //! ```
 //! Each line is a payment, `{"id": …, "amount": …, "currency": …, "timestamp": …}`; without a file, 20,000 are made up.
-//! Empty lines are left out. What fails is decided by the input:
+//! Empty lines are left out. The handler decodes a line, checks the rules of payments, and books the payment; one with
+//! `"fail": n` is refused n times before it is booked, as if the bank were down for a while.
 //!
-//! - A line that is no payment, or breaks a rule of payments, is a dead letter at once: another attempt cannot help.
-//! - A payment with `"fail": n` fails n times and then succeeds, as if what handles it were down for a while: it is tried
-//!   again at most `--max-retries` times, 1 ms later, then 2 ms …, while others pass it; and then is a dead letter with
-//!   1 + max-retries attempts.
+//! What fails is tried again at most `--max-retries` times, 1 ms later, then 2 ms …, while others pass it; then it is a
+//! dead letter with 1 + max-retries attempts. With `--retry transient` only what may pass is: a line that is no payment
+//! is a dead letter after its first attempt.
 //!
 //! `{"lines": …, "ok": …, "dead": …, "attempts": …}`, where `lines = ok + dead` and attempts are all those of the handler,
 //! the first of each line included (a line that is too long to be read has none). OUT.jsonl is replaced if it is there.
@@ -40,11 +39,13 @@ use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 
 const USAGE: Usage = Usage {
     text: "\
-usage: dead_letters [FILE.jsonl] [--max-retries 2] [--dead-letters OUT.jsonl] [--json]
-       dead_letters --redrive OUT.jsonl [--max-retries 2] [--max-redrives 3] [--dead-letters NEW.jsonl] [--json]
+usage: dead_letters [FILE.jsonl] [--max-retries 2] [--retry all] [--dead-letters OUT.jsonl] [--json]
+       dead_letters --redrive OUT.jsonl [--max-retries 2] [--retry all] [--max-redrives 3]
+                    [--dead-letters NEW.jsonl] [--json]
 
-  --json  print the figures on one line",
-    options: &["max-retries", "max-redrives", "dead-letters", "redrive"],
+  --retry  all: whatever fails; transient: only what may pass
+  --json   print the figures on one line",
+    options: &["max-retries", "max-redrives", "retry", "dead-letters", "redrive"],
     files: 1,
 };
 
@@ -58,11 +59,11 @@ fn main() -> ExitCode {
 fn first_time(args: &Args) -> Result<Value, Box<dyn Error>> {
     let lines = input::text(args.file(0), made_up())?;
     let lines = lines.filter(|line| !matches!(line, Ok(line) if line.bytes().trim_ascii().is_empty()));
-    let max_retries = args.get("max-retries", 2)?;
+    let policy = policy(args)?;
     let rejects = Rejects::replace(args, "dead-letters.jsonl")?;
     let taken = Counter::default();
     let count = taken.clone();
-    let (ok, attempts) = handle(lines.inspect(move |_| count.add(1)), max_retries, &rejects)?;
+    let (ok, attempts) = handle(lines.inspect(move |_| count.add(1)), policy, &rejects)?;
     Ok(json!({"lines": taken.get(), "ok": ok, "dead": rejects.check()?, "attempts": attempts}))
 }
 
@@ -70,13 +71,13 @@ fn again(args: &Args, path: &Path) -> Result<Value, Box<dyn Error>> {
     if let Some(file) = args.file(0) {
         return Err(ArgError(format!("--redrive reads letters, not {}", file.display())).into());
     }
-    let max_retries = args.get("max-retries", 2)?;
+    let policy = policy(args)?;
     let letters = redrive(path)?.max_redrives(args.get("max-redrives", DEFAULT_MAX_REDRIVES)?);
     let counts = letters.counts();
     let mut again = path.as_os_str().to_owned();
     again.push(".again");
     let rejects = Rejects::append(args.path("dead-letters").unwrap_or(again.as_ref()))?;
-    let (ok, attempts) = handle(letters, max_retries, &rejects)?;
+    let (ok, attempts) = handle(letters, policy, &rejects)?;
     let dead = rejects.check()? - counts.refused() - counts.unreadable();
     Ok(json!({
         "redriven": counts.sent(), "ok": ok, "dead": dead, "refused": counts.refused(),
@@ -84,8 +85,19 @@ fn again(args: &Args, path: &Path) -> Result<Value, Box<dyn Error>> {
     }))
 }
 
+/// How often and when what fails is tried again.
+fn policy(args: &Args) -> Result<Retry<Reason>, Box<dyn Error>> {
+    let policy = Retry::times(args.get("max-retries", 2)?)
+        .exponential(Duration::from_millis(1), Duration::from_millis(10));
+    match &*args.get("retry", "all".to_owned())? {
+        "all" => Ok(policy),
+        "transient" => Ok(policy.when(|reason: &Reason| reason.kind() == FailureKind::Other)),
+        other => Err(ArgError(format!("--retry `{other}`: all or transient")).into()),
+    }
+}
+
 /// Handles events, lines or letters alike: how many succeeded, and in how many attempts at all of them.
-fn handle<P, R, I>(events: I, max_retries: u64, rejects: &Rejects) -> Result<(u64, u64), Box<dyn Error>>
+fn handle<P, R, I>(events: I, policy: Retry<Reason>, rejects: &Rejects) -> Result<(u64, u64), Box<dyn Error>>
 where
     P: Payload + 'static,
     R: Payload + 'static,
@@ -94,10 +106,6 @@ where
     let (failure, ok, attempts) = (Failure::default(), Counter::default(), Counter::default());
     let (arrived, tried) = (ok.clone(), attempts.clone());
     let (end, ended) = oneshot::channel();
-    // Only what may pass is worth another attempt.
-    let policy = Retry::times(max_retries)
-        .exponential(Duration::from_millis(1), Duration::from_millis(10))
-        .when(|reason: &Reason| reason.kind() == FailureKind::Other);
     let subscribe = async {
         Local::from_iter(events)
             .dead_letter(rejects.clone())

@@ -239,7 +239,14 @@ fn dead_letters_are_sent_again_until_they_are_refused() {
     let file = folder.write("payments.jsonl", &[&lines[..], &[b"\xff"]].concat());
     let (out, again) = (folder.path("dead.jsonl"), folder.path("dead.jsonl.again"));
 
-    let seen = figures("dead_letters", &[&file, "--max-retries", "2", "--dead-letters", &out]);
+    let args = [&*file, "--max-retries", "2", "--dead-letters", &out];
+    // In turn: 1 + 2 + 3 + 3 + 3 + 3 + 3 + 0, as what cannot be read is not handled.
+    let all = figures("dead_letters", &args);
+    assert_eq!(all, json!({"lines": 8, "ok": 3, "dead": 5, "attempts": count(&all, "attempts")}));
+    let attempts: u64 = letters(&out).iter().map(|letter| u64::from(letter.attempts)).sum();
+    assert_eq!(count(&all, "attempts"), 1 + 2 + 3 + attempts);
+
+    let seen = figures("dead_letters", &[&args[..], &["--retry", "transient"]].concat());
     // In turn: 1 + 2 + 3 + 3 + 1 + 3 + 1 + 1.
     assert_eq!(seen, json!({"lines": 8, "ok": 3, "dead": 5, "attempts": 15}));
     let first = letters(&out);
@@ -251,7 +258,7 @@ fn dead_letters_are_sent_again_until_they_are_refused() {
     assert!(first.iter().any(|letter| letter.payload == b"\xff"));
 
     // `thrice` succeeds in its fourth attempt.
-    let seen = figures("dead_letters", &["--redrive", &out, "--max-retries", "2"]);
+    let seen = figures("dead_letters", &["--redrive", &out, "--max-retries", "2", "--retry", "transient"]);
     let expected = json!({"redriven": 5, "ok": 1, "dead": 4, "refused": 0, "unreadable": 0, "attempts": 7});
     assert_eq!(seen, expected);
     assert_eq!(letters(&out), first);
