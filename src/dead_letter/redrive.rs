@@ -202,7 +202,7 @@ where
         let reason = match catch("decode", || (self.decode)(&letter.payload)) {
             Ok(Ok(item)) => return Some(Ok(Redriven { letter, item })),
             Ok(Err(error)) => error.into(),
-            Err(panic) => Reason::panic(panic.message),
+            Err(panic) => panic.into(),
         };
         Some(Err(Rejected::new(Unsent::Letter(letter.into()), "decode", reason)))
     }
