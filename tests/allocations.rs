@@ -1,6 +1,6 @@
 //! What allocates nothing per event, once there is room.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use allocation_counter::measure;
 use rxevents::prelude::*;
@@ -31,6 +31,10 @@ allocates! {
     moving_average: |e| e.moving_average(100), 0;
     moving_average_by: |e| e.moving_average_by(100, |v| *v), 0;
     throttle_first_by_key: |e| e.map(|v| (v as u64 % 100, v as u64)).throttle_first_by_key(|v| &v.0, |v| v.1, 200), 0;
+    // Each item meets itself; one in two has no partner.
+    join_within: |e| e.clone().scan(0_i64, |n, _| n + 1).join_within(
+        e.scan(0_i64, |n, _| n + 1).filter(|n| n % 2 == 0), Within::new(Duration::ZERO), |n| *n, |n| *n,
+    ), 0;
     count_by_key: |e| e.map(|v| v as u64 % 100).count_by_key(|v| v), 0;
     // That the count counts.
     buffer_count_has_one_for_each_partition: |e| e.buffer_count(100), 100;
