@@ -28,6 +28,7 @@ pages! {
     failures_and_panics "../docs/src/how-to/failures-and-panics.md"
     dead_letters "../docs/src/how-to/dead-letters.md"
     bounds "../docs/src/how-to/bounds.md"
+    metrics "../docs/src/how-to/metrics.md"
     threads "../docs/src/how-to/threads.md"
     sources "../docs/src/how-to/sources.md"
     retry "../docs/src/how-to/retry.md"

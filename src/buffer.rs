@@ -1,7 +1,6 @@
 //! Bounds and overflow policies of the operators that hold items back.
 
 use std::{
-    collections::VecDeque,
     num::NonZeroUsize,
     sync::{
         Arc,
@@ -9,7 +8,10 @@ use std::{
     },
 };
 
-use crate::error::OverflowError;
+use crate::{
+    error::OverflowError,
+    held::{Held, QueueMeter},
+};
 
 /// What happens to an item that finds its buffer full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +24,7 @@ pub enum Overflow {
     DropOldest,
     /// The arriving item is dropped and counted.
     DropNewest,
-    /// The producing thread waits for room: only in `observe_on` in `Shared`, where another thread makes room. Elsewhere,
+    /// The producing thread waits for room: only in `observe_on` and `on_backpressure_buffer` in `Shared`, where another thread makes room. Elsewhere,
     /// and where the consumer needs the very thread (see [`Clock::wait`](crate::time::Clock::wait)), the same as
     /// [`Error`](Self::Error).
     Block,
@@ -53,6 +55,7 @@ pub struct Buffer {
     capacity: NonZeroUsize,
     overflow: Overflow,
     drops: Drops,
+    name: Option<&'static str>,
 }
 
 impl Default for Buffer {
@@ -65,13 +68,25 @@ impl Buffer {
     /// A buffer of `capacity` items (0 is taken as 1) that fails when full.
     pub fn new(capacity: usize) -> Self {
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
-        Self { capacity, overflow: Overflow::default(), drops: Drops::default() }
+        Self { capacity, overflow: Overflow::default(), drops: Drops::default(), name: None }
     }
 
     /// The policy for an item that finds the buffer full.
     pub fn on_overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
+    }
+
+    /// Gives it a name: with the feature `metrics`, the queues of that name then report their depth, capacity and drops
+    /// (`rxevents_queue_depth`, `rxevents_queue_capacity`, `rxevents_dropped_total`), added up where there are several.
+    pub fn named(mut self, name: &'static str) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// The name it was given.
+    pub fn name(&self) -> Option<&'static str> {
+        self.name
     }
 
     /// The counter of dropped items; it stays readable while the stream runs.
@@ -94,7 +109,7 @@ impl Buffer {
     #[inline]
     pub(crate) fn push<T>(
         &self,
-        queue: &mut VecDeque<T>,
+        queue: &mut Held<T>,
         item: T,
         operator: &'static str,
     ) -> Result<Option<T>, (OverflowError, T)> {
@@ -106,11 +121,11 @@ impl Buffer {
             Overflow::DropOldest => {
                 let oldest = queue.pop_front();
                 queue.push_back(item);
-                self.drops.add(1);
+                self.dropped(queue.meter(), 1);
                 Ok(oldest)
             }
             Overflow::DropNewest => {
-                self.drops.add(1);
+                self.dropped(queue.meter(), 1);
                 Ok(Some(item))
             }
             Overflow::Error | Overflow::Block | Overflow::Reject => Err((self.full(operator), item)),
@@ -118,14 +133,19 @@ impl Buffer {
     }
 
     /// Counts what its policy dropped elsewhere.
-    pub(crate) fn dropped(&self, n: u64) {
+    pub(crate) fn dropped(&self, meter: &QueueMeter, n: u64) {
         self.drops.add(n);
+        meter.dropped(n);
     }
 
-    /// Drops and counts all that is queued.
-    pub(crate) fn drop_all<T>(&self, queue: &mut VecDeque<T>) {
-        self.drops.add(queue.len() as u64);
-        queue.clear();
+    /// Drops and counts all that is queued, as the stream has failed.
+    pub(crate) fn drop_all<T>(&self, queue: &mut Held<T>) {
+        let n = queue.len() as u64;
+        self.drops.add(n);
+        if n > 0 {
+            queue.meter().abandoned(n);
+        }
+        drop(queue.close());
     }
 
     pub(crate) fn full(&self, operator: &'static str) -> OverflowError {

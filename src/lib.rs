@@ -10,6 +10,9 @@ pub mod dead_letter;
 mod error;
 pub mod event;
 pub mod gate;
+mod held;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod operator;
 pub mod prelude;
 pub mod source;

@@ -32,5 +32,7 @@ pub use crate::{
     },
 };
 
+#[cfg(feature = "metrics")]
+pub use crate::operator::measure::MeasureOps;
 #[cfg(feature = "parallel")]
 pub use crate::operator::parallel::{Parallel, ParallelOps};

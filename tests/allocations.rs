@@ -2,6 +2,9 @@
 
 use std::{convert::Infallible, time::Duration};
 
+#[path = "common/mod.rs"]
+mod common;
+
 use allocation_counter::measure;
 use rxevents::prelude::*;
 
@@ -39,4 +42,21 @@ allocates! {
     // That the count counts.
     buffer_count_has_one_for_each_partition: |e| e.buffer_count(100), 100;
     buffer_count_skip_has_one_for_each_partition: |e| e.buffer_count_skip(100, 50), 200;
+}
+
+/// Handles are registered when a stream is subscribed, not for an event.
+#[test]
+fn what_is_measured_allocates_nothing() {
+    let told = common::Recorder::default();
+    let mut subject = Local::subject::<f64, Infallible>();
+    let other = Local::subject::<f64, Infallible>();
+    let buffer = Buffer::new(100).on_overflow(Overflow::DropOldest).named("ahead");
+    rxevents::metrics::facade::with_local_recorder(&told, || {
+        let results = subject.clone().map(|v| if v < 9_000.0 { Ok(v) } else { Err(v) });
+        results.measured_results("stage").zip_with_buffer(other.clone(), buffer).subscribe(|_| {});
+    });
+    assert_eq!(allocations(|v| subject.next(v)), 0);
+    assert_eq!(told.counter("rxevents_events_total", "stage=stage"), 20_000);
+    assert_eq!(told.counter("rxevents_failures_total", "stage=stage"), 2_000);
+    assert_eq!(told.counter("rxevents_dropped_total", "policy=drop_oldest,queue=ahead"), 19_900);
 }

@@ -325,6 +325,13 @@ mod ours {
             Some(work!(timed Shared data, |s| s.observe_on(SharedScheduler), |v| v)),
         ]
     }
+
+    pub(super) fn on_backpressure_buffer(data: &'static [u64]) -> super::Pair {
+        [
+            Some(work!(timed Local data, |s| s.on_backpressure_buffer(1 << 20, Overflow::Error), |v| v)),
+            Some(work!(timed Shared data, |s| s.on_backpressure_buffer(1 << 20, Overflow::Error), |v| v)),
+        ]
+    }
 }
 
 mod theirs {
@@ -572,6 +579,7 @@ fn rows() -> Vec<Row> {
         few("debounce, 1 h", last(f), ours::debounce(f), theirs::debounce(f)),
         few("delay, 1 ms", queued(f), ours::delay(f), none()),
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
+        few("on_backpressure_buffer", queued(f), ours::on_backpressure_buffer(f), none()),
         few("merge, two threads", two_threads_by_hand(f), ours::merge_threads(f), theirs::merge_threads(f)),
     ]
 }

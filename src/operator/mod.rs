@@ -11,6 +11,8 @@ pub mod create;
 pub mod error;
 pub mod filter;
 pub mod key;
+#[cfg(feature = "metrics")]
+pub mod measure;
 #[cfg(feature = "parallel")]
 pub mod parallel;
 pub mod rate;

@@ -3,17 +3,25 @@
 
 use std::{
     any::Any,
+    collections::BTreeMap,
     fmt::Debug,
     marker::PhantomData,
     ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, Once, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     thread,
     time::Duration,
 };
 
 use rxevents::{
     gate::Signal,
+    metrics::facade::{
+        self, Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, SharedString, Unit,
+    },
     prelude::*,
     rx::observable::{CoreObservable, ObservableType},
 };
@@ -201,3 +209,94 @@ impl<T: Clone, E, F: FnMut(&T)> Observer<T, E> for Sink<T, E, F> {
 }
 
 impl<T: Clone, E, F: FnMut(&T)> BatchObserver<T, E> for Sink<T, E, F> {}
+
+/// Keeps what it is told, under `name{label=value,…}`.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    counters: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    gauges: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    times: Mutex<BTreeMap<String, Arc<Times>>>,
+    descriptions: Mutex<BTreeMap<String, (Option<Unit>, String)>>,
+    registrations: AtomicU64,
+}
+
+/// There is room for twenty thousand.
+pub(crate) struct Times(Mutex<Vec<f64>>);
+
+impl HistogramFn for Times {
+    fn record(&self, value: f64) {
+        lock(&self.0).push(value);
+    }
+}
+
+impl Recorder {
+    pub(crate) fn counter(&self, name: &str, labels: &str) -> u64 {
+        let counters = lock(&self.counters);
+        counters.get(&format!("{name}{{{labels}}}")).map_or(0, |value| value.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn gauge(&self, name: &str, labels: &str) -> f64 {
+        let gauges = lock(&self.gauges);
+        let bits = gauges.get(&format!("{name}{{{labels}}}")).map(|value| value.load(Ordering::Relaxed));
+        f64::from_bits(bits.unwrap_or_else(|| panic!("no {name} of {labels}")))
+    }
+
+    pub(crate) fn times(&self, name: &str, labels: &str) -> Vec<f64> {
+        let times = lock(&self.times);
+        times.get(&format!("{name}{{{labels}}}")).map_or(vec![], |times| lock(&times.0).clone())
+    }
+
+    /// Whether a metric of that name is registered.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        let name = format!("{name}{{");
+        lock(&self.counters).keys().chain(lock(&self.gauges).keys()).any(|key| key.starts_with(&name))
+            || lock(&self.times).keys().any(|key| key.starts_with(&name))
+    }
+
+    pub(crate) fn described(&self, name: &str) -> (Option<Unit>, String) {
+        lock(&self.descriptions).get(name).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn registrations(&self) -> u64 {
+        self.registrations.load(Ordering::Relaxed)
+    }
+
+    fn describe(&self, key: &KeyName, unit: Option<Unit>, text: &SharedString) {
+        lock(&self.descriptions).insert(key.as_str().into(), (unit, text.to_string()));
+    }
+
+    fn text(&self, key: &Key) -> String {
+        self.registrations.fetch_add(1, Ordering::Relaxed);
+        let mut labels: Vec<_> = key.labels().map(|l| format!("{}={}", l.key(), l.value())).collect();
+        labels.sort();
+        format!("{}{{{}}}", key.name(), labels.join(","))
+    }
+}
+
+impl facade::Recorder for Recorder {
+    fn describe_counter(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe(&key, unit, &text);
+    }
+
+    fn describe_gauge(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe(&key, unit, &text);
+    }
+
+    fn describe_histogram(&self, key: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe(&key, unit, &text);
+    }
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(lock(&self.counters).entry(self.text(key)).or_default().clone())
+    }
+
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(lock(&self.gauges).entry(self.text(key)).or_default().clone())
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        let mut times = lock(&self.times);
+        let new = || Arc::new(Times(Mutex::new(Vec::with_capacity(20_000))));
+        Histogram::from_arc(times.entry(self.text(key)).or_insert_with(new).clone())
+    }
+}

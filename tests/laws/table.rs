@@ -261,6 +261,12 @@ pub(crate) fn operators() -> Vec<Op> {
             out(e.observe_on(scheduler))
         })
         .late(),
+        Op::new("on_backpressure_buffer", |e| out(e.on_backpressure_buffer(1_000_000, Overflow::Error)))
+            .late(),
+        Op::new("measured", |e| out(e.measured("laws"))),
+        Op::new("measured_results", |e| {
+            out(e.map(Ok::<i64, ()>).measured_results("laws").filter_map(Result::ok))
+        }),
         Op::new("a chain", |e| {
             let other = Kind::empty().stream_error();
             let chain = e.map(|v| v).merge(other).flat_map(|v| Kind::of(v).stream_error());

@@ -31,6 +31,7 @@ mod local {
     mod error;
     mod filter;
     mod key;
+    mod measure;
     mod parallel;
     mod rate;
     mod time;
@@ -49,6 +50,7 @@ mod shared {
     mod error;
     mod filter;
     mod key;
+    mod measure;
     mod parallel;
     mod parallel_threads;
     mod rate;

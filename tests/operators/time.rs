@@ -1,6 +1,6 @@
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -55,6 +55,17 @@ marbles! {
     observe_on_below_take: |s| s.cold("abc-d").observe_on(s.clone()).take(2), "a(b|)";
     observe_on_overflows: |s| s.cold("-(abc)").map_err(StreamError::source).observe_on_with(s.clone(), buffer(Overflow::Error)), "-(ab#)";
     observe_on_drops_the_oldest: |s| s.cold("(abc|)").observe_on_with(s.clone(), buffer(Overflow::DropOldest)), "(bc|)";
+    backpressure: |s| s.cold("-a(bc)-|").on_backpressure_buffer(2, Overflow::Error), "-a(bc)-|";
+    backpressure_of_nothing: |s| s.cold("--|").on_backpressure_buffer(2, Overflow::Error), "--|";
+    backpressure_an_error_after_the_items: |s| s.cold("a(bc#)").on_backpressure_buffer(2, Overflow::Error), "a(bc#)";
+    backpressure_below_take: |s| s.cold("abc-d").on_backpressure_buffer(2, Overflow::Error).take(2), "a(b|)";
+    backpressure_fails: |s| s.cold("-(abc)").map_err(StreamError::source).on_backpressure_buffer(2, Overflow::Error), "-(ab#)";
+    backpressure_drops_the_oldest: |s| s.cold("(abcde|)").on_backpressure_buffer(2, Overflow::DropOldest), "(de|)";
+    backpressure_drops_the_newest: |s| s.cold("(abcde|)").on_backpressure_buffer(2, Overflow::DropNewest), "(ab|)";
+    backpressure_cannot_block: |s| s.cold("-(abc)").map_err(StreamError::source).on_backpressure_buffer(2, Overflow::Block), "-(ab#)";
+    backpressure_cannot_reject: |s| s.cold("-(abc)").map_err(StreamError::source).on_backpressure_buffer(2, Overflow::Reject), "-(ab#)";
+    backpressure_of_none_is_of_one: |s| s.cold("(abc|)").on_backpressure_buffer(0, Overflow::DropOldest), "(c|)";
+
     observe_on_drops_the_newest: |s| s.cold("(abc|)").observe_on_with(s.clone(), buffer(Overflow::DropNewest)), "(ab|)";
 }
 
@@ -70,6 +81,80 @@ fn what_is_dropped_is_counted() {
         assert_eq!((seen.items().len(), other.items().len()), (2, 2), "{overflow:?}");
         assert_eq!((drops.0.get(), drops.1.get()), (3, 3), "{overflow:?}");
     }
+}
+
+/// The consumer takes 10 ms for an item, the source 1 ms: at most two wait, besides the one that is delivered.
+#[test]
+fn a_slow_consumer_sees_what_the_policy_keeps() {
+    for (overflow, expected) in [(Overflow::DropOldest, "ajkwx"), (Overflow::DropNewest, "abclm")] {
+        let s = Scheduler::new();
+        let limit = buffer(overflow);
+        let drops = limit.drops();
+        let lost = Arc::new(Mutex::new(vec![]));
+        let (log, slow) = (lost.clone(), s.clone());
+        let source = s.cold("abcdefghijklmnopqrstuvwx|");
+        let hold = move |item| log.lock().unwrap().push(item);
+        let seen = record(source.on_backpressure_buffer_with(limit, hold).tap(move |_| slow.stall(ms(10))));
+        s.advance_by(ms(1000));
+        let (items, lost) = (seen.items(), lost.lock().unwrap().clone());
+        assert_eq!(items.iter().collect::<String>(), expected, "{overflow:?}, without {lost:?}");
+        assert_eq!(drops.get(), lost.len() as u64);
+        let mut all = [items, lost].concat();
+        all.sort_unstable();
+        assert_eq!(all, ('a'..='x').collect::<Vec<_>>());
+    }
+}
+
+/// The item that does not fit is handed on, but no policy has dropped it.
+#[test]
+fn what_overflows_is_handed_on() {
+    let s = Scheduler::new();
+    let limit = buffer(Overflow::Error);
+    let drops = limit.drops();
+    let lost = Arc::new(Mutex::new(vec![]));
+    let log = lost.clone();
+    let source = s.cold("(abcd)").map_err(StreamError::source);
+    let seen = record(source.on_backpressure_buffer_with(limit, move |item| log.lock().unwrap().push(item)));
+    s.advance_by(ms(10));
+    assert_marbles!(seen, "(ab#)");
+    assert_eq!((&**lost.lock().unwrap(), drops.get()), (&['c'][..], 0));
+}
+
+#[test]
+fn a_panic_in_on_dropped_ends_the_stream_after_what_waits() {
+    let s = Scheduler::new();
+    let source = s.on(Kind::from_iter('a'..='d').stream_error());
+    let seen = record(
+        source
+            .on_backpressure_buffer_with(buffer(Overflow::DropNewest), |item| panic!("{item}"))
+            .map(|item| item.to_string())
+            .catch_error(|error: StreamError| Kind::of(error.to_string())),
+    );
+    s.advance_by(ms(10));
+    assert_eq!(seen.items(), ["a", "b", "panic in `on_backpressure_buffer`: c"]);
+}
+
+/// The source's call comes back before the consumer has the item; what is pushed back from below has its place.
+#[test]
+fn the_source_does_not_wait_for_the_consumer() {
+    let s = Scheduler::new();
+    let mut source = Kind::subject::<u32, StreamError>();
+    let (mut back, seen) = (source.clone(), Arc::new(Mutex::new(vec![])));
+    let log = seen.clone();
+    s.on(source.clone())
+        .on_backpressure_buffer(2, Overflow::DropNewest)
+        .on_error_route(observer(|error: StreamError| panic!("{error}")))
+        .subscribe(move |n| {
+            log.lock().unwrap().push(n);
+            if n < 3 {
+                back.next(n + 10);
+            }
+        });
+    s.run_ready();
+    (1..=3).for_each(|n| source.next(n));
+    assert!(seen.lock().unwrap().is_empty());
+    s.run_ready();
+    assert_eq!(*seen.lock().unwrap(), [1, 2, 11, 12]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, convert::Infallible, marker::PhantomData};
+use std::{convert::Infallible, marker::PhantomData};
 
 use rxrust::observer::Observer;
 
@@ -7,6 +7,7 @@ use crate::{
     buffer::Buffer,
     error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
+    held::Held,
     operator::rate::OnDropped,
 };
 
@@ -18,8 +19,8 @@ two_sources! {
     left T, right U, item (T, U),
     machine Joining<C::Inner, FL, FR, D, T, U, E> = |down| Joining {
         down: Down::new(down),
-        left: Side { time: left_time, waiting: VecDeque::new(), done: false },
-        right: Side { time: right_time, waiting: VecDeque::new(), done: false },
+        left: Side { time: left_time, waiting: Held::open(&within.buffer), done: false },
+        right: Side { time: right_time, waiting: Held::open(&within.buffer), done: false },
         tolerance: within.tolerance,
         buffer: within.buffer,
         to_the_end: within.to_the_end,
@@ -44,7 +45,7 @@ pub struct Joining<O, FL, FR, D, T, U, E> {
 /// One side of a join.
 struct Side<F, T> {
     time: F,
-    waiting: VecDeque<(i64, T)>,
+    waiting: Held<(i64, T)>,
     done: bool,
 }
 
@@ -68,7 +69,7 @@ enum Fate<T, U> {
 fn meet<T, U>(
     at: Option<i64>,
     item: T,
-    others: &mut VecDeque<(i64, U)>,
+    others: &mut Held<(i64, U)>,
     tolerance: u64,
     mut alone: impl FnMut(U),
 ) -> Fate<T, U> {
@@ -118,8 +119,12 @@ where
         if !left.over() && !right.over() {
             return Step::Continue;
         }
-        left.waiting.drain(..).for_each(|(_, item)| alone.take(Unmatched::Left(item)));
-        right.waiting.drain(..).for_each(|(_, item)| alone.take(Unmatched::Right(item)));
+        while let Some((_, item)) = left.waiting.pop_front() {
+            alone.take(Unmatched::Left(item));
+        }
+        while let Some((_, item)) = right.waiting.pop_front() {
+            alone.take(Unmatched::Right(item));
+        }
         if self.to_the_end && !(left.done && right.done) { Step::Continue } else { self.down.complete() }
     }
 }

@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, convert::Infallible, marker::PhantomData};
+use std::{convert::Infallible, marker::PhantomData};
 
 use rxrust::observer::Observer;
 
@@ -7,6 +7,7 @@ use crate::{
     buffer::Buffer,
     error::StreamError,
     gate::{Down, Either, Machine, Signal, Step},
+    held::Held,
 };
 
 two_sources! {
@@ -15,8 +16,8 @@ two_sources! {
     left T, right U, item (T, U),
     machine Zipping<C::Inner, T, U, E> = |down| Zipping {
         down: Down::new(down),
-        left: VecDeque::new(),
-        right: VecDeque::new(),
+        left: Held::open(&buffer),
+        right: Held::open(&buffer),
         left_done: false,
         right_done: false,
         buffer,
@@ -28,8 +29,8 @@ two_sources! {
 /// The state of a zip: the items of the side that is ahead.
 pub struct Zipping<O, T, U, E> {
     down: Down<O>,
-    left: VecDeque<T>,
-    right: VecDeque<U>,
+    left: Held<T>,
+    right: Held<U>,
     left_done: bool,
     right_done: bool,
     buffer: Buffer,

@@ -40,7 +40,7 @@ impl<I> OnDropped<I> for Ignore {
 
 /// They are handed to a closure.
 #[derive(Clone)]
-pub struct HandTo<D>(pub(super) D);
+pub struct HandTo<D>(pub(in crate::operator) D);
 
 impl<I, D: FnMut(I)> OnDropped<I> for HandTo<D> {
     #[inline]

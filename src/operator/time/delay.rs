@@ -1,7 +1,8 @@
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use crate::{
     buffer::Buffer,
+    held::Held,
     operator::{
         apply::Emit,
         timed::{Time, TimedKernel},
@@ -14,18 +15,22 @@ use crate::{
 pub struct Delay<I> {
     delay: Duration,
     buffer: Buffer,
-    waiting: VecDeque<(Duration, I)>,
+    waiting: Held<(Duration, I)>,
     end: Option<Duration>,
 }
 
 impl<I> Delay<I> {
     pub(super) fn new(delay: Duration, buffer: Buffer) -> Self {
-        Self { delay, buffer, waiting: VecDeque::new(), end: None }
+        Self { delay, buffer, waiting: Held::default(), end: None }
     }
 }
 
 impl<I> TimedKernel<I, I> for Delay<I> {
     const NAME: &'static str = "delay";
+
+    fn start<S: Clock>(&mut self, _time: &Time<S>) {
+        self.waiting = Held::open(&self.buffer);
+    }
 
     #[inline]
     fn next<S: Clock>(&mut self, item: I, time: &Time<S>) -> Emit<I> {

@@ -14,8 +14,12 @@ use std::time::Duration;
 
 use rxrust::observable::Observable;
 
-use super::{Events, timed::TimedApply};
-use crate::buffer::Buffer;
+use super::{
+    Events,
+    rate::{HandTo, Ignore},
+    timed::TimedApply,
+};
+use crate::{Overflow, buffer::Buffer};
 
 /// Operators that move items in time or to another thread.
 pub trait TimeOps: Observable + 'static {
@@ -52,7 +56,7 @@ pub trait TimeOps: Observable + 'static {
     /// `observeOn`).
     ///
     /// The consuming task takes all that is there at once and is woken only when it sleeps. Memory: the default
-    /// [`Buffer`]; use [`observe_on_with`](Self::observe_on_with) and [`Overflow::Block`](crate::Overflow::Block) to
+    /// [`Buffer`]; use [`observe_on_with`](Self::observe_on_with) and [`Overflow::Block`] to
     /// make a fast producing thread wait for a slow consumer.
     fn observe_on<Sch, I>(self, scheduler: Sch) -> Self::With<ObserveOn<Self::Inner, Sch, I, Self::Err>>
     where
@@ -72,6 +76,74 @@ pub trait TimeOps: Observable + 'static {
         Self: for<'a> Observable<Item<'a> = I>,
     {
         self.transform(|source| ObserveOn::new(source, scheduler, buffer))
+    }
+
+    /// A bounded buffer between a source that pushes and a slower consumer (RxJava `onBackpressureBuffer`): the source's
+    /// call returns at once, a task of this stream's scheduler delivers, in order, the end after the items.
+    ///
+    /// ```text
+    /// (1 2 3 4 |)                   (1 2 3 4 |)
+    ///   (2, Overflow::DropOldest)     (2, Overflow::DropNewest)
+    /// (3 4 |)                       (1 2 |)
+    /// ```
+    /// At most `capacity` items wait (0 is taken as 1), and one is being delivered: the task takes over one at a time and
+    /// lets others run in between. An item that finds no room is dealt with by the [`Overflow`] policy; what a policy
+    /// drops is counted, see [`on_backpressure_buffer_with`](Self::on_backpressure_buffer_with). With
+    /// [`Overflow::Error`] what waits is delivered first, then comes
+    /// [`StreamError::Overflow`](crate::StreamError::Overflow), and the source is unsubscribed; with [`Overflow::Block`]
+    /// the source's call does wait, in `Shared`. Where many items shall cross fast, use
+    /// [`observe_on_with`](Self::observe_on_with). Time O(1) per item; in `Shared` one lock per item and side.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// let scheduler = VirtualScheduler::new();
+    /// let fast = scheduler.on(Local::from_iter(0..1_000)); // pushes all before the consumer's task runs
+    /// let latest = record(fast.on_backpressure_buffer(3, Overflow::DropOldest));
+    /// scheduler.run_ready();
+    /// assert_eq!(latest.items(), [997, 998, 999]);
+    /// ```
+    fn on_backpressure_buffer<I>(
+        self,
+        capacity: usize,
+        overflow: Overflow,
+    ) -> Self::With<ObserveOn<Self::Inner, Self::Scheduler, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        let (scheduler, buffer) = (self.scheduler().clone(), Buffer::new(capacity).on_overflow(overflow));
+        self.transform(|source| ObserveOn::one_by_one(source, scheduler, buffer, Ignore))
+    }
+
+    /// [`on_backpressure_buffer`](Self::on_backpressure_buffer) with a [`Buffer`], whose [`drops`](Buffer::drops) stay
+    /// readable, and what finds no room handed to `on_dropped`, by the source's call.
+    ///
+    /// With [`Overflow::Error`] and [`Overflow::Block`] that is the one item that ends the stream; it is not counted.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let scheduler = VirtualScheduler::new();
+    /// let buffer = Buffer::new(2).on_overflow(Overflow::DropNewest);
+    /// let lost = Rc::new(RefCell::new(vec![]));
+    /// let (drops, log) = (buffer.drops(), lost.clone());
+    /// let fast = scheduler.on(Local::from_iter(0..5));
+    /// let seen = record(fast.on_backpressure_buffer_with(buffer, move |n| log.borrow_mut().push(n)));
+    /// scheduler.run_ready();
+    /// assert_eq!(seen.items(), [0, 1]);
+    /// assert_eq!(*lost.borrow(), [2, 3, 4]);
+    /// assert_eq!(drops.get(), 3);
+    /// ```
+    fn on_backpressure_buffer_with<D, I>(
+        self,
+        buffer: Buffer,
+        on_dropped: D,
+    ) -> Self::With<ObserveOn<Self::Inner, Self::Scheduler, I, Self::Err, HandTo<D>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        let scheduler = self.scheduler().clone();
+        self.transform(|source| ObserveOn::one_by_one(source, scheduler, buffer, HandTo(on_dropped)))
     }
 
     /// The same items; an error when none has come within `within` of the subscription, or of the item before

@@ -21,9 +21,13 @@ use rxrust::{
 
 use crate::{
     buffer::{Buffer, Overflow},
-    error::{OverflowError, StreamError, catch, complete, drop_caught, fail, take_failure, unhandled},
+    error::{OverflowError, StreamError, catch, complete, drop_caught, fail, named, take_failure, unhandled},
     gate::{Flow, LOOK_AGAIN, SubOf, Waiting, thread_token},
-    operator::batch::BatchObserver,
+    held::Held,
+    operator::{
+        batch::BatchObserver,
+        rate::{Ignore, OnDropped},
+    },
     time::{Cancel, Clock},
 };
 
@@ -32,22 +36,37 @@ const BUDGET: usize = 256;
 /// How often the task looks for the next item before it sleeps.
 const PATIENCE: u32 = 64;
 
-/// See [`observe_on`](super::TimeOps::observe_on).
+/// See [`observe_on`](super::TimeOps::observe_on) and
+/// [`on_backpressure_buffer`](super::TimeOps::on_backpressure_buffer).
 #[derive(Clone)]
-pub struct ObserveOn<S, Sch, I, E> {
+pub struct ObserveOn<S, Sch, I, E, D = Ignore> {
     source: S,
     scheduler: Sch,
     buffer: Buffer,
+    on_dropped: D,
+    /// The operator's name, in errors.
+    name: &'static str,
+    /// How many items the task takes over at once.
+    take: usize,
     types: PhantomData<fn() -> (I, E)>,
 }
 
 impl<S, Sch, I, E> ObserveOn<S, Sch, I, E> {
     pub(super) fn new(source: S, scheduler: Sch, buffer: Buffer) -> Self {
-        Self { source, scheduler, buffer, types: PhantomData }
+        let (name, take) = ("observe_on", usize::MAX);
+        Self { source, scheduler, buffer, on_dropped: Ignore, name, take, types: PhantomData }
     }
 }
 
-impl<S, Sch, I, E> ObservableType for ObserveOn<S, Sch, I, E> {
+impl<S, Sch, I, E, D> ObserveOn<S, Sch, I, E, D> {
+    /// The task takes over one item at a time: what the bound is for is where the policy still sees it.
+    pub(super) fn one_by_one(source: S, scheduler: Sch, buffer: Buffer, on_dropped: D) -> Self {
+        let (name, take) = ("on_backpressure_buffer", 1);
+        Self { source, scheduler, buffer, on_dropped, name, take, types: PhantomData }
+    }
+}
+
+impl<S, Sch, I, E, D> ObservableType for ObserveOn<S, Sch, I, E, D> {
     type Item<'a>
         = I
     where
@@ -55,24 +74,25 @@ impl<S, Sch, I, E> ObservableType for ObserveOn<S, Sch, I, E> {
     type Err = E;
 }
 
-impl<S, Sch, I, E, C, U> CoreObservable<C> for ObserveOn<S, Sch, I, E>
+impl<S, Sch, I, E, D, C, U> CoreObservable<C> for ObserveOn<S, Sch, I, E, D>
 where
     C: Context,
     C::Scope: Flow,
     C::Inner: Observer<I, E>,
     E: 'static,
     Sch: Clock + Scheduler<HandOff<C::Inner, QueueOf<C, I, E>, I, E>>,
-    S: CoreObservable<C::With<HandIn<QueueOf<C, I, E>, Sch>>, Unsub = U>,
+    D: OnDropped<I>,
+    S: CoreObservable<C::With<HandIn<QueueOf<C, I, E>, Sch, D>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = HandOffSubscription<QueueOf<C, I, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
-        let Self { source, scheduler, buffer, .. } = self;
+        let Self { source, scheduler, buffer, on_dropped, name, take, .. } = self;
         let (down, context_scheduler) = context.into_parts();
         let queue = C::RcMut::from(Queue {
             down: Some(down),
-            items: VecDeque::new(),
+            items: Held::open(&buffer),
             end: None,
             taken: false,
             asleep: false,
@@ -88,10 +108,12 @@ where
             idle: PATIENCE,
             cancel: cancel.clone(),
             room: room.clone(),
+            name,
+            take,
             lost: |task| task.lost(),
             types: PhantomData,
         };
-        match catch("observe_on", || drop(scheduler.schedule(task, None))) {
+        match catch(name, || drop(scheduler.schedule(task, None))) {
             Ok(()) => queue.rc_deref_mut().taken = true,
             Err(panic) => {
                 cancel.cancel();
@@ -101,14 +123,17 @@ where
                 }
             }
         }
-        let gone =
-            |side: &HandIn<QueueOf<C, I, E>, Sch>| side.end(take_failure().map_or(End::Gone, End::Failure));
+        let gone = |side: &HandIn<QueueOf<C, I, E>, Sch, D>| {
+            side.end(take_failure().map_or(End::Gone, End::Failure))
+        };
         let hand_in = HandIn {
             queue: queue.clone(),
             scheduler,
             buffer,
             cancel: cancel.clone(),
             room: room.clone(),
+            on_dropped,
+            name,
             full: false,
             gone,
         };
@@ -170,7 +195,7 @@ where
 pub struct Queue<O, I, E, Sub> {
     /// Until the task has taken it.
     down: Option<O>,
-    items: VecDeque<I>,
+    items: Held<I>,
     end: Option<End<E>>,
     /// The scheduler has taken the task.
     taken: bool,
@@ -223,19 +248,21 @@ impl Room {
 }
 
 /// The producing side.
-pub struct HandIn<R, Sch> {
+pub struct HandIn<R, Sch, D> {
     queue: R,
     scheduler: Sch,
     buffer: Buffer,
     cancel: Cancel,
     room: Option<Arc<Room>>,
+    on_dropped: D,
+    name: &'static str,
     /// The buffer has overflowed: nothing more is taken.
     full: bool,
     /// Says that the source has dropped its observer; a function, as a `Drop` has no bounds of its own.
     gone: fn(&Self),
 }
 
-impl<R, Sch, O, I, E, Sub> HandIn<R, Sch>
+impl<R, Sch, D, O, I, E, Sub> HandIn<R, Sch, D>
 where
     R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
 {
@@ -264,10 +291,11 @@ where
     }
 }
 
-impl<R, Sch, O, I, E, Sub> Observer<I, E> for HandIn<R, Sch>
+impl<R, Sch, D, O, I, E, Sub> Observer<I, E> for HandIn<R, Sch, D>
 where
     R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
     Sch: Clock,
+    D: OnDropped<I>,
 {
     #[inline(always)]
     fn next(&mut self, item: I) {
@@ -282,16 +310,23 @@ where
             self.wait_for_room(room);
             queue = self.queue.rc_deref_mut();
         }
-        let pushed = self.buffer.push(&mut queue.items, item, "observe_on");
+        let pushed = self.buffer.push(&mut queue.items, item, self.name);
         let wake = mem::take(&mut queue.asleep);
         drop(queue);
-        // What was not kept is dropped here, with the queue free.
-        if let Err((full, _)) = pushed {
-            self.full = true;
-            self.end(End::Overflow(full));
-        }
         if wake {
             self.cancel.wake();
+        }
+        // What was not kept is dropped here, with the queue free.
+        let lost = match pushed {
+            Ok(lost) => lost,
+            Err((full, item)) => {
+                self.full = true;
+                self.end(End::Overflow(full));
+                Some(item)
+            }
+        };
+        if let Some(lost) = lost {
+            named(|| self.name, || self.on_dropped.dropped(lost));
         }
     }
 
@@ -309,14 +344,15 @@ where
     }
 }
 
-impl<R, Sch, O, I, E, Sub> BatchObserver<I, E> for HandIn<R, Sch>
+impl<R, Sch, D, O, I, E, Sub> BatchObserver<I, E> for HandIn<R, Sch, D>
 where
     R: RcDerefMut<Target = Queue<O, I, E, Sub>>,
     Sch: Clock,
+    D: OnDropped<I>,
 {
 }
 
-impl<R, Sch> Drop for HandIn<R, Sch> {
+impl<R, Sch, D> Drop for HandIn<R, Sch, D> {
     fn drop(&mut self) {
         (self.gone)(self);
     }
@@ -331,6 +367,8 @@ pub struct HandOff<O, R, I, E> {
     idle: u32,
     cancel: Cancel,
     room: Option<Arc<Room>>,
+    name: &'static str,
+    take: usize,
     /// For the drop; a function, as a `Drop` has no bounds of its own.
     lost: fn(&mut Self),
     types: PhantomData<fn() -> E>,
@@ -365,7 +403,7 @@ where
             (!self.batch.is_empty() || !queue.items.is_empty(), queue.down.take())
         };
         match self.stop().or(not_begun) {
-            Some(down) if waited => fail(down, StreamError::SchedulerGone("observe_on")),
+            Some(down) if waited => fail(down, StreamError::SchedulerGone(self.name)),
             down => drop_caught(down),
         }
     }
@@ -375,7 +413,7 @@ where
         self.cancel.cancel();
         let (items, upstream) = {
             let mut queue = self.queue.rc_deref_mut();
-            (mem::take(&mut queue.items), queue.upstream.take())
+            (queue.items.close(), queue.upstream.take())
         };
         if let Some(upstream) = upstream {
             upstream.unsubscribe();
@@ -444,7 +482,7 @@ where
                 }
                 return Poll::Ready(());
             }
-            mem::swap(&mut queue.items, &mut this.batch);
+            queue.items.move_to(&mut this.batch, this.take);
             drop(queue);
             this.idle = 0;
             if let Some(room) = &this.room {

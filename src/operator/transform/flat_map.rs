@@ -14,6 +14,7 @@ use crate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Inner, Machine, Outer, Port, Signal, Step, SubOf,
         attach, thread_token,
     },
+    held::Held,
 };
 
 /// See [`flat_map`](super::TransformOps::flat_map).
@@ -85,7 +86,7 @@ where
             f: self.f,
             concurrency: self.concurrency,
             live: 0,
-            waiting: VecDeque::new(),
+            waiting: Held::open(&self.buffer),
             buffer: self.buffer,
             outer_done: false,
             subscribing: Vec::new(),
@@ -150,7 +151,7 @@ pub struct Flattening<O, F, I, In, T, E> {
     f: F,
     concurrency: usize,
     live: usize,
-    waiting: VecDeque<I>,
+    waiting: Held<I>,
     buffer: Buffer,
     outer_done: bool,
     /// The threads that are subscribing to an inner source right now: what they trigger waits for them.

@@ -19,6 +19,7 @@ use crate::{
     dead_letter::{Reason, Rejected},
     error::{PanicError, StreamError, named},
     gate::{Down, Machine, Signal, Step},
+    held::QueueMeter,
     source::SplitMix64,
     time::{Cancel, Clock, Timer, deadline},
 };
@@ -70,6 +71,7 @@ pub struct Trying<O, S, R, I, T, E> {
     /// Ordered: results that wait for one before them.
     settled: BTreeMap<u64, Done<I, T>>,
     end: Option<End<E>>,
+    meter: QueueMeter,
 }
 
 impl<O, S, R, I, T, E> Drop for Trying<O, S, R, I, T, E> {
@@ -94,6 +96,7 @@ impl<O, S, R, I, T, E> Trying<O, S, R, I, T, E> {
             clock,
             timer,
             random: retry.policy.random(),
+            meter: QueueMeter::open(&retry.buffer),
             retry,
             concurrency,
             starts,
@@ -179,7 +182,7 @@ where
     }
 
     fn drop_counted(&self, item: I) -> Step<Infallible> {
-        self.retry.buffer.dropped(1);
+        self.retry.buffer.dropped(&self.meter, 1);
         drop(item);
         Step::Continue
     }
@@ -282,8 +285,10 @@ where
         }
         if self.held > 0 {
             self.start();
+            self.meter.set(self.held - self.running);
             return Step::Continue;
         }
+        self.meter.set(0);
         match self.end.take() {
             None => Step::Continue,
             Some(End::Complete) => self.down.complete(),

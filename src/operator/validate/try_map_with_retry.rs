@@ -7,6 +7,7 @@ use crate::{
     buffer::{Buffer, Overflow},
     dead_letter::{Reason, Rejected},
     error::{OverflowError, catch, named},
+    held::QueueMeter,
     operator::{
         apply::Emit,
         error::Retry,
@@ -73,6 +74,7 @@ pub struct TryMapWithRetry<F, I, T> {
     /// The number of the next item.
     next: u64,
     ended: bool,
+    meter: QueueMeter,
 }
 
 pub(super) type Done<I, T> = Result<T, Rejected<I>>;
@@ -111,7 +113,7 @@ where
 {
     pub(super) fn new(retry: EventRetry, f: F) -> Self {
         let (waiting, line) = Default::default();
-        Self { retry, f, random: None, waiting, line, next: 0, ended: false }
+        Self { retry, f, random: None, waiting, line, next: 0, ended: false, meter: QueueMeter::default() }
     }
 
     /// Tries it until it settles or has to wait.
@@ -164,11 +166,11 @@ where
         match buffer.overflow() {
             Overflow::Error | Overflow::Block => return Err(buffer.full(NAME)),
             Overflow::DropNewest => {
-                buffer.dropped(1);
+                buffer.dropped(&self.meter, 1);
                 return Ok(true);
             }
             Overflow::DropOldest => {
-                buffer.dropped(1);
+                buffer.dropped(&self.meter, 1);
                 drop(self.give_up_head());
             }
             Overflow::Reject => {
@@ -192,11 +194,11 @@ where
                 Overflow::Error | Overflow::Block => return Err(buffer.full(NAME)),
                 Overflow::Reject => return Ok(Some(Err(failed.reject(self.retry.stage)))),
                 Overflow::DropNewest => {
-                    buffer.dropped(1);
+                    buffer.dropped(&self.meter, 1);
                     return Ok(None);
                 }
                 Overflow::DropOldest => {
-                    buffer.dropped(1);
+                    buffer.dropped(&self.meter, 1);
                     drop(self.waiting.pop_first());
                 }
             }
@@ -255,6 +257,12 @@ where
         self.waiting.is_empty() && self.line.is_empty()
     }
 
+    /// Reports how many the bound is for.
+    fn report(&mut self) {
+        let held = if self.retry.ordered { self.line.len() } else { self.waiting.len() };
+        self.meter.set(held);
+    }
+
     /// For what waits first.
     fn arm<S: Clock>(&self, time: &Time<S>) {
         match (self.line.front(), self.waiting.first_key_value()) {
@@ -273,11 +281,13 @@ where
 
     fn start<S: Clock>(&mut self, _time: &Time<S>) {
         self.random = self.retry.policy.random();
+        self.meter = QueueMeter::open(&self.retry.buffer);
     }
 
     #[inline]
     fn next<S: Clock>(&mut self, item: I, time: &Time<S>) -> Emit<Done<I, T>> {
         let out = self.arrive(item, || time.now());
+        self.report();
         if !self.is_over() {
             self.arm(time);
         }
@@ -289,6 +299,7 @@ where
 
     fn tick<S: Clock>(&mut self, time: &Time<S>) -> Emit<Done<I, T>> {
         let out = self.head().or_else(|| self.try_again(time.now()));
+        self.report();
         self.arm(time);
         match out {
             Some(last) if self.ended && self.is_over() => Emit::Last(last),

@@ -1,0 +1,138 @@
+//! What waits in a queue whose bound is a [`Buffer`], and how the queue reports itself where it has a name.
+
+use std::collections::VecDeque;
+
+use crate::buffer::Buffer;
+
+/// Items that wait. A clone reports nothing: it belongs to another subscription, which opens its own.
+pub(crate) struct Held<T> {
+    items: VecDeque<T>,
+    meter: QueueMeter,
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { items: VecDeque::new(), meter: QueueMeter::default() }
+    }
+}
+
+impl<T: Clone> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self { items: self.items.clone(), meter: QueueMeter::default() }
+    }
+}
+
+impl<T> Held<T> {
+    /// The empty queue of a subscription.
+    pub(crate) fn open(buffer: &Buffer) -> Self {
+        Self { items: VecDeque::new(), meter: QueueMeter::open(buffer) }
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    #[inline]
+    pub(crate) fn front(&self) -> Option<&T> {
+        self.items.front()
+    }
+
+    #[inline]
+    pub(crate) fn push_back(&mut self, item: T) {
+        self.items.push_back(item);
+        self.meter.set(self.items.len());
+    }
+
+    #[inline]
+    pub(crate) fn pop_front(&mut self) -> Option<T> {
+        let item = self.items.pop_front();
+        self.meter.set(self.items.len());
+        item
+    }
+
+    /// The first `max` go to `empty`.
+    #[inline]
+    pub(crate) fn move_to(&mut self, empty: &mut VecDeque<T>, max: usize) {
+        if self.items.len() <= max {
+            std::mem::swap(&mut self.items, empty);
+        } else {
+            empty.extend(self.items.drain(..max));
+        }
+        self.meter.set(self.items.len());
+    }
+
+    /// Gives up all, for good: nothing is reported any more.
+    pub(crate) fn close(&mut self) -> VecDeque<T> {
+        std::mem::take(self).items
+    }
+
+    pub(crate) fn meter(&self) -> &QueueMeter {
+        &self.meter
+    }
+}
+
+/// Reports a queue's depth, capacity and drops; nothing where its buffer has no name, or the feature `metrics` is off.
+#[derive(Default)]
+pub(crate) struct QueueMeter {
+    #[cfg(feature = "metrics")]
+    handles: Option<Box<crate::metrics::QueueHandles>>,
+}
+
+/// See [`Held`].
+impl Clone for QueueMeter {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl QueueMeter {
+    pub(crate) fn open(buffer: &Buffer) -> Self {
+        let handles = buffer.name().map(|name| Box::new(crate::metrics::QueueHandles::open(name, buffer)));
+        Self { handles }
+    }
+
+    /// So many wait now.
+    #[inline]
+    pub(crate) fn set(&mut self, len: usize) {
+        if let Some(handles) = &mut self.handles {
+            handles.set(len);
+        }
+    }
+
+    /// The policy has dropped so many.
+    #[inline]
+    pub(crate) fn dropped(&self, n: u64) {
+        if let Some(handles) = &self.handles {
+            handles.dropped(n);
+        }
+    }
+
+    /// So many were dropped because the stream has failed.
+    pub(crate) fn abandoned(&self, n: u64) {
+        if let Some(handles) = &self.handles {
+            handles.abandoned(n);
+        }
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+impl QueueMeter {
+    pub(crate) fn open(_buffer: &Buffer) -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, _len: usize) {}
+
+    #[inline]
+    pub(crate) fn dropped(&self, _n: u64) {}
+
+    pub(crate) fn abandoned(&self, _n: u64) {}
+}

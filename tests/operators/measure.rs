@@ -1,0 +1,227 @@
+use std::{convert::Infallible, num::NonZeroUsize};
+
+use rxevents::{
+    assert_marbles,
+    metrics::{
+        DROPPED, EVENTS, FAILURES, QUEUE_CAPACITY, QUEUE_DEPTH, STAGE_SECONDS, STREAM_ERRORS,
+        facade::{Unit, with_local_recorder},
+    },
+    prelude::*,
+    rx::scheduler::SleepProvider,
+    testing::record,
+};
+
+use super::flavour::{BoxFuture, Kind, Scheduler};
+use crate::common::{Recorder, ms};
+
+#[test]
+fn a_stage_is_counted_and_timed() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let slow = s.clone();
+    let seen = with_local_recorder(&told, || {
+        record(s.cold("-a----b#").measured("stage").tap(move |_| slow.stall(ms(3))))
+    });
+    s.advance_by(ms(100));
+    assert_marbles!(seen, "----a----(b#)");
+    assert_eq!(told.counter(EVENTS, "stage=stage"), 2);
+    assert_eq!(told.counter(STREAM_ERRORS, "stage=stage"), 1);
+    assert_eq!(told.times(STAGE_SECONDS, "stage=stage"), [0.003, 0.003]);
+    assert!(!told.knows(FAILURES), "nobody can know");
+}
+
+#[test]
+fn what_a_queue_below_takes_is_not_timed() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let slow = s.clone();
+    let _seen = with_local_recorder(&told, || {
+        record(s.cold("ab|").measured("above").observe_on(s.clone()).tap(move |_| slow.stall(ms(3))))
+    });
+    s.advance_by(ms(100));
+    assert_eq!(told.times(STAGE_SECONDS, "stage=above"), [0.0, 0.0]);
+    assert_eq!(told.counter(STREAM_ERRORS, "stage=above"), 0);
+}
+
+#[test]
+fn results_that_are_errors_are_failures() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let seen = with_local_recorder(&told, || {
+        let checked = s.cold("abcb|").try_map(|c| if *c == 'b' { Err(Reason::other("b")) } else { Ok(*c) });
+        record(checked.measured_results("checked").route_failures(observer(|_: Rejected<char>| {})))
+    });
+    s.advance_by(ms(100));
+    assert_marbles!(seen, "a-c-|");
+    assert_eq!(told.counter(EVENTS, "stage=checked"), 4);
+    assert_eq!(told.counter(FAILURES, "stage=checked"), 2);
+    assert_eq!(told.times(STAGE_SECONDS, "stage=checked").len(), 4);
+}
+
+/// An item whose handling panics has come, and has not been handled.
+#[test]
+fn a_panic_below_is_not_timed() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let seen = with_local_recorder(&told, || {
+        let source = s.on(Kind::from_iter(0..3).stream_error());
+        record(source.measured("stage").map(|n| 1 / (1 - n)).on_error_return(|error| {
+            assert_eq!(error.to_string(), "panic in `map`: attempt to divide by zero");
+            -1
+        }))
+    });
+    s.advance_by(ms(1));
+    assert_eq!(seen.items(), [1, -1]);
+    assert_eq!(told.counter(EVENTS, "stage=stage"), 2);
+    assert_eq!(told.times(STAGE_SECONDS, "stage=stage").len(), 1);
+}
+
+#[test]
+fn subscriptions_of_a_stage_add_up_and_each_registers_once() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let source = s.hot("abc|").measured("stage");
+    assert!(!told.knows(EVENTS));
+    let _seen = with_local_recorder(&told, || [record(source.clone()), record(source)]);
+    let registered = told.registrations();
+    s.advance_by(ms(100));
+    assert_eq!(told.counter(EVENTS, "stage=stage"), 6);
+    assert_eq!(told.registrations(), registered);
+}
+
+#[test]
+fn each_metric_has_a_help_text_and_a_unit() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let _seen = with_local_recorder(&told, || {
+        let results = s.cold("a").map(Ok::<char, char>).measured_results("stage");
+        record(
+            results.delay_with_buffer(ms(1), Buffer::new(1).on_overflow(Overflow::DropOldest).named("queue")),
+        )
+    });
+    for (name, unit) in [
+        (EVENTS, Unit::Count),
+        (FAILURES, Unit::Count),
+        (STREAM_ERRORS, Unit::Count),
+        (STAGE_SECONDS, Unit::Seconds),
+        (QUEUE_DEPTH, Unit::Count),
+        (QUEUE_CAPACITY, Unit::Count),
+        (DROPPED, Unit::Count),
+    ] {
+        assert!(told.knows(name), "{name}");
+        let (described, help) = told.described(name);
+        assert_eq!((described, help.ends_with('.')), (Some(unit), true), "{name}: {help}");
+    }
+}
+
+/// The depth of a named queue of at most three after each of eight milliseconds; it has taken all back in the end.
+macro_rules! depths {
+    ($($name:ident: |$s:ident, $buffer:ident| $pipeline:expr, $queues:literal, $depths:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            let ($s, told) = (&Scheduler::new(), Recorder::default());
+            let $buffer = Buffer::new(3).on_overflow(Overflow::DropOldest).named("queue");
+            let mut seen = with_local_recorder(&told, || record($pipeline));
+            let depth = || told.gauge(QUEUE_DEPTH, "queue=queue");
+            let capacity = || told.gauge(QUEUE_CAPACITY, "queue=queue");
+            assert_eq!((depth(), capacity()), (0.0, 3.0 * f64::from($queues)));
+            let depths = [(); 8].map(|()| {
+                $s.advance_by(ms(1));
+                depth() as usize
+            });
+            assert_eq!(depths, $depths);
+            seen.unsubscribe();
+            drop(seen);
+            $s.run_ready();
+            assert_eq!((depth(), capacity()), (0.0, 0.0));
+        }
+    )*};
+}
+
+fn retry() -> Retry<Reason> {
+    Retry::times(1).fixed(ms(4))
+}
+
+fn fails(_item: &char) -> Result<char, Reason> {
+    Err(Reason::other("no"))
+}
+
+fn slow(s: &Scheduler) -> impl FnMut(&char) -> BoxFuture<Result<char, Reason>> + use<> {
+    let s = s.clone();
+    move |c| {
+        let (c, answer) = (*c, s.sleep(ms(3)));
+        Box::pin(async move {
+            answer.await;
+            Ok(c)
+        })
+    }
+}
+
+depths! {
+    depth_of_delay: |s, b| s.cold("abc 20ms |").delay_with_buffer(ms(3), b), 1, [2, 3, 2, 1, 0, 0, 0, 0];
+    depth_of_delay_with_drops: |s, b| s.cold("abcdef 20ms |").delay_with_buffer(ms(30), b), 1, [2, 3, 3, 3, 3, 3, 3, 3];
+    depth_of_delay_that_fails: |s, b| s.cold("abc-#").delay_with_buffer(ms(30), b), 1, [2, 3, 3, 0, 0, 0, 0, 0];
+    depth_of_zip: |s, b| { let other = s.cold("----12"); s.cold("abc").zip_with_buffer(other, b) }, 2, [2, 3, 3, 2, 1, 1, 1, 1];
+    depth_of_join_within: |s, b| {
+        let (other, within) = (s.cold("----b"), Within::new(ms(0)).buffer(b));
+        s.cold("abc").join_within(other, within, |c| i64::from(u32::from(*c)), |c| i64::from(u32::from(*c)))
+    }, 2, [2, 3, 3, 1, 1, 1, 1, 1];
+    depth_of_flat_map: |s, b| { let inner = s.clone(); s.cold("abcd").flat_map_with(1, b, move |_| inner.cold("-----x|")) }, 1, [1, 2, 3, 3, 3, 2, 2, 2];
+    depth_of_retry: |s, b| s.cold("abc 20ms |").try_map_with_retry_with(EventRetry::new(retry()).buffer(b), fails), 1, [2, 3, 3, 2, 1, 0, 0, 0];
+    depth_of_retry_in_order: |s, b| s.cold("abc 20ms |").try_map_with_retry_with(EventRetry::new(retry()).buffer(b).ordered(), fails), 1, [2, 3, 3, 2, 1, 0, 0, 0];
+    depth_of_async: |s, b| s.cold("abcd 20ms |").try_map_async_with_retry_with(NonZeroUsize::MIN, EventRetry::new(retry()).buffer(b), slow(s)), 1, [1, 2, 2, 2, 2, 1, 1, 1];
+}
+
+/// What is pushed while the task of the consumer does not run.
+macro_rules! crossing {
+    ($($name:ident: |$s:ident, $source:ident, $buffer:ident| $pipeline:expr;)*) => {$(
+        #[test]
+        fn $name() {
+            for (overflow, policy) in [(Overflow::DropOldest, "drop_oldest"), (Overflow::DropNewest, "drop_newest")] {
+                let ($s, told) = (&Scheduler::new(), Recorder::default());
+                let $buffer = Buffer::new(3).on_overflow(overflow).named("queue");
+                let mut subject = Kind::subject::<u32, Infallible>();
+                let $source = $s.on(subject.clone());
+                let mut seen = with_local_recorder(&told, || record($pipeline));
+                let depth = || told.gauge(QUEUE_DEPTH, "queue=queue");
+                let drops = || told.counter(DROPPED, &format!("policy={policy},queue=queue"));
+                $s.run_ready();
+                let depths = [1, 2, 3, 4, 5].map(|n| {
+                    subject.next(n);
+                    depth() as usize
+                });
+                assert_eq!((depths, drops()), ([1, 2, 3, 3, 3], 2));
+                $s.run_ready();
+                assert_eq!((depth(), seen.items().len()), (0.0, 3));
+                subject.next(6);
+                seen.unsubscribe();
+                $s.run_ready();
+                assert_eq!((depth(), told.gauge(QUEUE_CAPACITY, "queue=queue")), (0.0, 0.0));
+                assert_eq!(drops(), 2);
+            }
+        }
+    )*};
+}
+
+crossing! {
+    depth_of_observe_on: |s, source, b| source.observe_on_with(s.clone(), b);
+    depth_of_backpressure: |s, source, b| source.on_backpressure_buffer_with(b, |_| {});
+}
+
+/// No policy has dropped it, the source's error has.
+#[test]
+fn what_a_failing_source_leaves_is_abandoned() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let buffer = Buffer::new(3).on_overflow(Overflow::DropOldest).named("queue");
+    let drops = buffer.drops();
+    with_local_recorder(&told, || {
+        let _seen = record(s.cold("abcd#").delay_with_buffer(ms(30), buffer));
+        s.advance_by(ms(10));
+    });
+    assert_eq!(told.counter(DROPPED, "policy=drop_oldest,queue=queue"), 1);
+    assert_eq!(told.counter(DROPPED, "policy=abandoned,queue=queue"), 3);
+    assert_eq!(drops.get(), 4);
+}
+
+#[test]
+fn a_buffer_without_a_name_tells_nothing() {
+    let (s, told) = (Scheduler::new(), Recorder::default());
+    let buffer = Buffer::new(1).on_overflow(Overflow::DropNewest);
+    let seen = with_local_recorder(&told, || record(s.cold("abc|").delay_with_buffer(ms(9), buffer)));
+    s.advance_by(ms(20));
+    assert_eq!((seen.items(), told.registrations()), (vec!['a'], 0));
+}
