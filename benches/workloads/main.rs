@@ -724,8 +724,8 @@ thread_local! {
     static ERROR: Regex = Regex::new(r"\bERROR\b").unwrap_or_else(|error| panic!("{error}"));
 }
 
-fn errors(lines: &[&str]) -> u64 {
-    ERROR.with(|error| lines.iter().filter(|line| error.is_match(line)).count() as u64)
+fn errors(lines: &[impl AsRef<str>]) -> u64 {
+    ERROR.with(|error| lines.iter().filter(|line| error.is_match(line.as_ref())).count() as u64)
 }
 
 /// Lines with an error, in chunks of 100. By hand it is one thread.
@@ -734,30 +734,42 @@ fn w10() -> Vec<Row> {
     let by_hand = move || {
         let (mut found, mut weighed) = (0, 0);
         for (chunk, lines) in lines.chunks(100).enumerate() {
-            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-            let errors = errors(&lines);
+            let errors = errors(lines);
             found += errors;
             weighed += errors * (chunk as u64 + 1);
         }
         [found, weighed, 0, 0]
     };
-    let parallel = ours!(|Ctx| {
-        let (found, weighed, chunk) = (Sum::default(), Sum::default(), Sum::default());
-        let (all, heavy) = (found.clone(), weighed.clone());
-        let (done, is_done) = std::sync::mpsc::channel();
-        let in_flight = NonZeroUsize::new(16).unwrap_or(NonZeroUsize::MIN);
-        Ctx::from_iter(lines.iter().map(String::as_str))
-            .buffer_count(100)
-            .parallel_map(in_flight, |lines: &Vec<&str>| Ok(errors(lines)))
-            .route_failures(observer(|_: Rejected<Vec<&'static str>>| {}))
-            .on_complete(move || done.send(()).unwrap_or_default())
-            .subscribe(move |errors| {
-                chunk.add(1);
-                all.add(errors);
-                heavy.add(errors * chunk.get());
-            });
-        let _ = is_done.recv();
-        [found.get(), weighed.get(), 0, 0]
-    });
-    vec![row("W10 log lines, parallel_map on 2 threads", lines.len(), by_hand, parallel)]
+    macro_rules! parallel {
+        (|$Ctx:ident| $chunks:expr, |$chunk:ident: $type:ty| $errors:expr) => {
+            ours!(|$Ctx| {
+                let (found, weighed, chunk) = (Sum::default(), Sum::default(), Sum::default());
+                let (all, heavy) = (found.clone(), weighed.clone());
+                let (done, is_done) = std::sync::mpsc::channel();
+                let in_flight = NonZeroUsize::new(256).unwrap_or(NonZeroUsize::MIN);
+                $chunks
+                    .parallel_map(in_flight, |$chunk: &$type| Ok($errors))
+                    .route_failures(observer(|_: Rejected<$type>| {}))
+                    .on_complete(move || done.send(()).unwrap_or_default())
+                    .subscribe(move |errors| {
+                        chunk.add(1);
+                        all.add(errors);
+                        heavy.add(errors * chunk.get());
+                    });
+                let _ = is_done.recv();
+                [found.get(), weighed.get(), 0, 0]
+            })
+        };
+    }
+    let slices = parallel!(|Ctx| Ctx::from_iter(lines.chunks(100)), |chunk: &'static [String]| errors(chunk));
+    let gathered =
+        parallel!(|Ctx| Ctx::from_iter(lines.iter().map(String::as_str)).buffer_count(100), |chunk: Vec<
+            &'static str,
+        >| {
+            errors(chunk)
+        });
+    vec![
+        row("W10 log lines, parallel_map of slices, 2 threads", lines.len(), by_hand, slices),
+        row("W10 … gathered by buffer_count", lines.len(), by_hand, gathered),
+    ]
 }
