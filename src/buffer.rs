@@ -117,6 +117,17 @@ impl Buffer {
             queue.push_back(item);
             return Ok(None);
         }
+        self.push_to_full(queue, item, operator)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_to_full<T>(
+        &self,
+        queue: &mut Held<T>,
+        item: T,
+        operator: &'static str,
+    ) -> Result<Option<T>, (OverflowError, T)> {
         match self.overflow {
             Overflow::DropOldest => {
                 let oldest = queue.pop_front();

@@ -51,9 +51,9 @@ impl<T> Held<T> {
 
     #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
-        let item = self.items.pop_front();
+        let item = self.items.pop_front()?;
         self.meter.set(self.items.len());
-        item
+        Some(item)
     }
 
     /// The first `max` go to `empty`.
@@ -102,7 +102,7 @@ impl QueueMeter {
     #[inline]
     pub(crate) fn set(&mut self, len: usize) {
         if let Some(handles) = &mut self.handles {
-            handles.set(len);
+            report(handles, len);
         }
     }
 
@@ -120,6 +120,14 @@ impl QueueMeter {
             handles.abandoned(n);
         }
     }
+}
+
+/// Out of line: most queues have no name.
+#[cfg(feature = "metrics")]
+#[cold]
+#[inline(never)]
+fn report(handles: &mut crate::metrics::QueueHandles, len: usize) {
+    handles.set(len);
 }
 
 #[cfg(not(feature = "metrics"))]

@@ -573,12 +573,12 @@ fn w7() -> Vec<Row> {
     let numbers = leak(data::numbers(8, 30_000));
     let sources: [&'static [u32]; 3] = [&numbers[..10_000], &numbers[10_000..20_000], &numbers[20_000..]];
     let merged = move || {
-        let (mut count, mut sum) = (0, 0);
+        let (count, sum) = (Sum::default(), Sum::default());
         for v in numbers.iter().map(black_box) {
-            count += 1;
-            sum += mix(*v);
+            count.add(1);
+            sum.add(mix(*v));
         }
-        [count, sum, 0, 0]
+        [count.get(), sum.get(), 0, 0]
     };
     macro_rules! merge {
         (|$a:ident| $listened:expr, |$b:ident, $batch:ident| $feed:expr, $size:literal) => {
@@ -620,18 +620,18 @@ fn w7() -> Vec<Row> {
     let y = |a: u32, b: u32| u64::from(a.wrapping_mul(31).wrapping_add(b));
     let zipped = move || {
         let (mut a, mut b) = (VecDeque::new(), VecDeque::new());
-        let (mut count, mut sum) = (0, 0_u64);
+        let (count, sum) = (Sum::default(), Sum::default());
         for (l, r) in left.iter().zip(right).map(black_box) {
             a.push_back(*l);
             b.push_back(*r);
             while let (Some(l), Some(r)) = (a.front(), b.front()) {
-                count += 1;
-                sum += y(*l, *r);
+                count.add(1);
+                sum.add(y(*l, *r));
                 a.pop_front();
                 b.pop_front();
             }
         }
-        [count, sum, 0, 0]
+        [count.get(), sum.get(), 0, 0]
     };
     macro_rules! zip {
         (|$a:ident| $listened:expr, |$b:ident, $batch:ident| $feed:expr, $size:literal) => {

@@ -337,17 +337,20 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
     }
 }
 
-impl<O, S, T, E> Machine<Attempt<T, E>, Act<S>> for Retrying<O, S, T, E>
+impl<O, S, T, E> Retrying<O, S, T, E>
 where
     O: Observer<T, E>,
     S: Clone,
     E: 'static,
 {
-    #[inline(always)]
-    fn on(&mut self, input: Attempt<T, E>) -> Step<Act<S>> {
+    /// What is no item. Out of line, so that an item needs few registers.
+    #[cold]
+    #[inline(never)]
+    fn turn(&mut self, input: Attempt<T, E>) -> Step<Act<S>> {
         match input {
             Attempt::Source(attempt, signal) if attempt == self.attempt => match signal {
-                Signal::Next(item) => self.down.next(item),
+                // Sent by `on`.
+                Signal::Next(_) => Step::Continue,
                 Signal::Complete => self.down.complete(),
                 Signal::Error(error) => {
                     let Self { policy, random, attempt, .. } = self;
@@ -374,6 +377,22 @@ where
                 self.timer = None;
                 self.subscribe()
             }
+        }
+    }
+}
+
+impl<O, S, T, E> Machine<Attempt<T, E>, Act<S>> for Retrying<O, S, T, E>
+where
+    O: Observer<T, E>,
+    S: Clone,
+    E: 'static,
+{
+    #[inline(always)]
+    fn on(&mut self, input: Attempt<T, E>) -> Step<Act<S>> {
+        match input {
+            Attempt::Source(attempt, Signal::Next(item)) if attempt == self.attempt => self.down.next(item),
+            Attempt::Source(_, Signal::Next(_)) => Step::Continue,
+            other => self.turn(other),
         }
     }
 
