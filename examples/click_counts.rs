@@ -35,6 +35,7 @@ usage: click_counts [access.log] [--alert 100] [--json]
   access.log    a web server's log in Apache's combined format; without one, clicks are made up
   --alert N     more clicks than this make an element hot
   --json        print the figures on one line",
+    flags: &[],
     options: &["alert"],
     files: 1,
 };

@@ -35,7 +35,6 @@ use rxevents::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{runtime::Builder, sync::oneshot, task::LocalSet};
 
 const USAGE: Usage = Usage {
     text: "\
@@ -45,6 +44,7 @@ usage: dead_letters [FILE.jsonl] [--max-retries 2] [--retry all] [--dead-letters
 
   --retry  all: whatever fails; transient: only what may pass
   --json   print the figures on one line",
+    flags: &[],
     options: &["max-retries", "max-redrives", "retry", "dead-letters", "redrive"],
     files: 1,
 };
@@ -105,8 +105,8 @@ where
 {
     let (failure, ok, attempts) = (Failure::default(), Counter::default(), Counter::default());
     let (arrived, tried) = (ok.clone(), attempts.clone());
-    let (end, ended) = oneshot::channel();
-    let subscribe = async {
+    // What waits for its next attempt wants a runtime.
+    common::until_end(|end| {
         Local::from_iter(events)
             .dead_letter(rejects.clone())
             .map(Tried::new)
@@ -119,10 +119,7 @@ where
             .on_error_route(failure.observer())
             .finalize(move || _ = end.send(()))
             .subscribe(move |_: Payment| arrived.add(1));
-        ended.await
-    };
-    // What waits for its next attempt wants a runtime.
-    LocalSet::new().block_on(&Builder::new_current_thread().enable_time().build()?, subscribe)?;
+    })?;
     failure.check()?;
     Ok((ok.get(), attempts.get()))
 }

@@ -29,6 +29,7 @@ usage: parallel_logs [FILE.log] [--chunk 100] [--json]
   FILE.log    a log of any form; without one, lines are made up
   --chunk N   how many lines are counted in one go
   --json      print the figures on one line",
+    flags: &[],
     options: &["chunk"],
     files: 1,
 };

@@ -38,6 +38,7 @@ usage: sensor_fusion [left.csv right.csv] [--tolerance 5ms] [--json]
 
   --tolerance T  how far apart in time the two of a pair may be, such as 5ms or 0.2s
   --json         print the figures on one line",
+    flags: &[],
     options: &["tolerance"],
     files: 2,
 };

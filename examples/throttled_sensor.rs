@@ -11,120 +11,98 @@
 //!
 //! readings = failed + throttled + dropped + delivered + in flight
 
-#[path = "common/readings.rs"]
-mod readings;
+mod common;
 
-use std::{
-    error::Error,
-    io::Write,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
-};
+use std::{error::Error, process::ExitCode, str::FromStr, sync::mpsc, thread, time::Duration};
 
 use chrono::TimeDelta;
+use common::{Args, Failure, Rejects, Usage, input, reading, shared::SharedCounter};
 use rxevents::{event::SensorReading, prelude::*, source::SensorReadings};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
-#[derive(Clone, Default)]
-struct Counter(Arc<AtomicU64>);
+const USAGE: Usage = Usage {
+    text: "\
+usage: throttled_sensor [readings.csv] [--every 60] [--capacity 100] [--policy drop-oldest] [--slow 200] [--json]
 
-impl Counter {
-    fn add(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
+  readings.csv  in the columns timestamp and value; without one, readings are made up
+  --every S     at most one reading goes on every S seconds, by their own time
+  --capacity N  how many readings may wait for the consumer
+  --policy P    for what finds the buffer full: drop-oldest, drop-newest, block, or error
+  --slow T      microseconds that the consumer takes for a reading
+  --json        print the figures on one line",
+    flags: &[],
+    options: &["every", "capacity", "policy", "slow"],
+    files: 1,
+};
 
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
+fn main() -> ExitCode {
+    common::run(&USAGE, job)
+}
+
+struct Policy(Overflow);
+
+impl FromStr for Policy {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "drop-oldest" => Ok(Self(Overflow::DropOldest)),
+            "drop-newest" => Ok(Self(Overflow::DropNewest)),
+            "block" => Ok(Self(Overflow::Block)),
+            "error" => Ok(Self(Overflow::Error)),
+            _ => Err("there is no such policy"),
+        }
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let (mut file, mut every, mut capacity, mut slow, mut as_json) =
-        (None, 60_u32, 100_usize, 200_u64, false);
-    let mut policy = Overflow::DropOldest;
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        match arg.as_str() {
-            "--every" => every = readings::value("--every", &mut args)?,
-            "--capacity" => capacity = readings::value("--capacity", &mut args)?,
-            "--slow" => slow = readings::value("--slow", &mut args)?,
-            "--policy" => {
-                policy = match readings::value::<String>("--policy", &mut args)?.as_str() {
-                    "drop-oldest" => Overflow::DropOldest,
-                    "drop-newest" => Overflow::DropNewest,
-                    "block" => Overflow::Block,
-                    "error" => Overflow::Error,
-                    name => return Err(format!("--policy `{name}`: there is no such policy").into()),
-                }
-            }
-            "--json" => as_json = true,
-            name if name.starts_with("--") || file.is_some() => {
-                return Err(format!("unknown argument `{name}`").into());
-            }
-            _ => file = Some(arg),
-        }
-    }
-    let generated = SensorReadings::new(3).step(TimeDelta::seconds(1));
-    let taken = readings::open(file.as_deref(), generated, 100_000)?;
-    let [readings, failed, throttled, passed, dropped, delivered] = [(); 6].map(|()| Counter::default());
-    let failure = Arc::new(Mutex::new(None));
+fn job(args: &Args) -> Result<Value, Box<dyn Error>> {
+    let every = TimeDelta::seconds(args.get("every", 60_u32)?.into());
+    let slow = Duration::from_micros(args.get("slow", 200)?);
+    let Policy(policy) = args.get("policy", Policy(Overflow::DropOldest))?;
+    let buffer = Buffer::new(args.get("capacity", 100)?).on_overflow(policy);
+    let made_up = SensorReadings::new(3).step(TimeDelta::seconds(1)).take(100_000);
+    let records = input::readings(args.file(0), made_up)?;
 
-    let (count, bad, left_out, entering) =
-        (readings.clone(), failed.clone(), throttled.clone(), passed.clone());
-    let (lost, arrived, error) = (dropped.clone(), delivered.clone(), failure.clone());
-    let (done, wait) = mpsc::channel();
+    let (rejects, failure) = (Rejects::default(), Failure::default());
+    let counters: [SharedCounter; 5] = Default::default();
+    let [taken, left_out, entering, lost, arrived] = counters.clone();
+    let (end, ended) = mpsc::channel();
     // The sensor has this thread, the consumer one of the runtime's.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
     let entered = runtime.enter();
-    Shared::from_iter(taken)
+    Shared::from_iter(records)
+        .tap(move |_| taken.add(1))
+        .dead_letter(rejects.clone())
+        .try_map_stage("reading", reading::from_record)
+        .dead_letter(rejects.clone())
         .stream_error()
-        .filter_map(move |taken| {
-            count.add();
-            taken
-                .map_err(|message| {
-                    bad.add();
-                    eprintln!("throttled_sensor: {message}");
-                })
-                .ok()
-        })
-        .throttle_first_by_on_dropped(
-            TimeDelta::seconds(every.into()),
-            |reading: &SensorReading| reading.at,
-            move |_| left_out.add(),
-        )
-        .tap(move |_| entering.add())
-        .on_backpressure_buffer_with(Buffer::new(capacity).on_overflow(policy), move |_| lost.add())
-        .on_error_route(observer(move |failed: StreamError| {
-            *error.lock().unwrap_or_else(PoisonError::into_inner) = Some(failed);
-        }))
-        .finalize(move || done.send(()).unwrap_or_default())
+        .throttle_first_by_on_dropped(every, |reading: &SensorReading| reading.at, move |_| left_out.add(1))
+        .tap(move |_| entering.add(1))
+        .on_backpressure_buffer_with(buffer, move |_| lost.add(1))
+        .on_error_route(failure.observer())
+        .finalize(move || _ = end.send(()))
         .subscribe(move |_| {
-            thread::sleep(Duration::from_micros(slow));
-            arrived.add();
+            thread::sleep(slow);
+            arrived.add(1);
         });
-    wait.recv()?;
+    ended.recv()?;
     drop(entered);
     drop(runtime); // what still runs ends before the figures are read
+    // A full buffer is what `--policy error` is there to show; another error fails the job.
+    let full = match failure.check() {
+        Err(StreamError::Overflow(full)) => Some(full.to_string()),
+        other => other.map(|()| None)?,
+    };
 
-    let figures = json!({
-        "readings": readings.get(),
-        "failed": failed.get(),
-        "throttled": throttled.get(),
-        "dropped": dropped.get(),
-        "delivered": delivered.get(),
-        "in_flight": passed.get().saturating_sub(dropped.get() + delivered.get()),
-        "error": failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ToString::to_string),
-    });
-    let mut out = std::io::stdout().lock();
-    if as_json {
-        writeln!(out, "{figures}")?
-    } else {
-        writeln!(out, "{figures:#}")?
-    }
-    Ok(())
+    let [readings, throttled, passed, dropped, delivered] = counters.map(|counter| counter.get());
+    Ok(json!({
+        "readings": readings,
+        "failed": rejects.check()?,
+        "throttled": throttled,
+        "dropped": dropped,
+        "delivered": delivered,
+        "in_flight": passed.saturating_sub(dropped + delivered),
+        "error": full,
+    }))
 }

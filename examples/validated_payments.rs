@@ -35,6 +35,7 @@ usage: validated_payments [invoices.csv] [--dead-letters OUT.jsonl] [--json]
                             made up
   --dead-letters OUT.jsonl  where rejected lines are kept; a file that is there is replaced
   --json                    print the figures on one line",
+    flags: &[],
     options: &["dead-letters"],
     files: 1,
 };

@@ -17,13 +17,11 @@
 //! | `throttled` | readings that pass the throttle: the first, and each at least `--throttle` after the last that passed |
 
 mod common;
-#[path = "storefront/reading.rs"]
-mod reading;
 
 use std::{cell::RefCell, error::Error, num::NonZeroUsize, process::ExitCode, rc::Rc, time::Duration};
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use common::{ArgError, Args, Failure, Rejects, Usage, columns::with_columns, input, tally::Counter};
+use common::{ArgError, Args, Failure, Rejects, Usage, input, reading, tally::Counter};
 use rxevents::{event::SensorReading, prelude::*, source::SensorReadings};
 use serde_json::{Value, json};
 
@@ -37,6 +35,7 @@ usage: windowed_anomalies [readings.csv] [--partition 5] [--ratio 1.5] [--slide 
   --slide N       how many readings the moving average is of
   --throttle T    the least time between two readings that pass, such as 90s or 1h
   --json          print the figures on one line",
+    flags: &[],
     options: &["partition", "ratio", "slide", "throttle"],
     files: 1,
 };
@@ -73,9 +72,7 @@ fn job(args: &Args) -> Result<Value, Box<dyn Error>> {
         return Err(ArgError(format!("--ratio `{ratio}`: must be finite and above 0")).into());
     }
     let made_up = SensorReadings::new(1).anomalies(0.001).take(100_000);
-    let made_up = made_up.map(|SensorReading { at, value, .. }| format!("{},{value}", at.to_rfc3339()));
-    let header = std::iter::once(reading::COLUMNS.join(","));
-    let records = with_columns(input::table(args.file(0), header.chain(made_up))?, &reading::COLUMNS)?;
+    let records = input::readings(args.file(0), made_up)?;
 
     let (rejects, failure) = (Rejects::default(), Failure::default());
     let (readings, throttled) = (Counter::default(), Counter::default());

@@ -24,6 +24,7 @@ pages! {
     back_pressure "../docs/src/technique/back-pressure.md"
     validation "../docs/src/technique/validation.md"
     joins "../docs/src/technique/joins.md"
+    measured "../docs/src/technique/metrics.md"
     own_operator "../docs/src/how-to/own-operator.md"
     failures_and_panics "../docs/src/how-to/failures-and-panics.md"
     dead_letters "../docs/src/how-to/dead-letters.md"

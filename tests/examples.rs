@@ -4,22 +4,34 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
 };
 
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 9] = [
     "click_counts",
     "dead_letters",
+    "metrics",
     "parallel_logs",
     "sensor_fusion",
+    "sensor_stream",
+    "throttled_sensor",
     "validated_payments",
     "windowed_anomalies",
 ];
+
+/// The recording of a sensor.
+const MACHINE: &str = "sensors/machine_temperature.csv";
+
+/// What becomes of the readings of `metrics`, and of `throttled_sensor`.
+const STORED: [&str; 4] = ["failed", "throttled", "dropped", "stored"];
+const DELIVERED: [&str; 5] = ["failed", "throttled", "dropped", "delivered", "in_flight"];
 
 /// A built example. `cargo test` builds them; `cargo test --test examples` does not, so that they may be absent or old.
 fn example(name: &str) -> PathBuf {
@@ -101,15 +113,42 @@ fn count(figures: &Value, name: &str) -> u64 {
     figures[name].as_u64().unwrap_or_else(|| panic!("{name}: {figures}"))
 }
 
+fn counts<const N: usize>(figures: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| figures[name].as_u64().unwrap_or_else(|| panic!("{name}: {figures}")))
+}
+
+/// The law: what went in came out, or is counted.
+fn accounted<const N: usize>(figures: &Value, parts: [&str; N]) {
+    let [readings] = counts(figures, ["readings"]);
+    assert_eq!(readings, counts(figures, parts).iter().sum::<u64>(), "{figures}");
+}
+
 #[track_caller]
 fn close(value: &Value, expected: f64) {
     let value = value.as_f64().unwrap();
     assert!((value / expected - 1.0).abs() < 1e-9, "{value}, expected {expected}");
 }
 
+/// What `promtool check metrics` finds in `text`; nothing (and a message) where there is no promtool.
+fn lint(text: &[u8]) {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        eprintln!("not linted: there is no promtool");
+        return;
+    };
+    promtool.stdin.take().unwrap().write_all(text).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn windowed_anomalies_of_a_machine() {
-    let Some(file) = recording("sensors/machine_temperature.csv") else { return };
+    let Some(file) = recording(MACHINE) else { return };
     let mut seen = figures("windowed_anomalies", &[&file]);
     let mut take = |name: &str| seen.as_object_mut().unwrap().remove(name).unwrap();
     close(&take("mean_max"), 107.00352920833335);
@@ -219,6 +258,139 @@ fn parallel_logs_of_two_systems() {
             let expected = json!({"lines": 2_000, "levels": levels, "chunks": chunks, "rejected": 0});
             assert_eq!(figures("parallel_logs", &[&file, "--chunk", chunk]), expected, "{name}");
         }
+    }
+}
+
+#[test]
+fn metrics_of_made_up_readings() {
+    let of = figures("metrics", &[]);
+    assert_eq!(figures("metrics", &[]), of, "the same each time");
+    accounted(&of, STORED);
+    let [readings, failed, dropped, stored] = counts(&of, ["readings", "failed", "dropped", "stored"]);
+    assert_eq!((readings, stored), (100_000, 1_000));
+    assert!(failed > 0 && dropped > 0, "{of}");
+}
+
+#[test]
+fn metrics_of_a_recording_are_what_prometheus_reads() {
+    let Some(path) = recording(MACHINE) else { return };
+    let of = figures("metrics", &[&path, "--capacity", "500"]);
+    accounted(&of, STORED);
+    assert_eq!(
+        counts(&of, ["readings", "failed", "throttled", "dropped", "stored"]),
+        [22_695, 0, 20_804, 1_391, 500]
+    );
+
+    let output = run("metrics", &[&path, "--capacity", "500", "--print"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for line in [
+        "rxevents_events_total{stage=\"read\"} 22695",
+        "rxevents_events_total{stage=\"decoded\"} 22695",
+        "rxevents_failures_total{stage=\"decoded\"} 0",
+        "rxevents_events_total{stage=\"hourly\"} 1891",
+        "rxevents_events_total{stage=\"stored\"} 500",
+        "rxevents_stage_seconds_count{stage=\"stored\"} 500",
+        "rxevents_dropped_total{queue=\"inbox\",policy=\"drop_oldest\"} 1391",
+        "rxevents_queue_depth{queue=\"inbox\"} 0",
+    ] {
+        assert!(text.lines().any(|text| text == line), "{line}\nis not in\n{text}");
+    }
+    lint(text.as_bytes());
+}
+
+#[test]
+fn metrics_are_served() {
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut server = Command::new(example("metrics"))
+        .args(["--listen", &address, "--for", "60"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let says = BufReader::new(server.stderr.take().unwrap());
+    let ready = format!("metrics: on http://{address}/metrics");
+    assert!(says.lines().any(|line| line.unwrap() == ready));
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("rxevents_events_total{stage=\"decoded\"} 100000"), "{answer}");
+}
+
+#[test]
+fn a_throttled_sensor_of_each_policy() {
+    for policy in ["drop-oldest", "drop-newest", "block", "error"] {
+        let of = figures("throttled_sensor", &["--policy", policy]);
+        accounted(&of, DELIVERED);
+        let [readings, dropped, in_flight] = counts(&of, ["readings", "dropped", "in_flight"]);
+        assert_eq!(in_flight, 0, "{of}");
+        match policy {
+            "block" => assert_eq!((readings, dropped), (100_000, 0)),
+            "error" if dropped > 0 => {
+                let error = "`on_backpressure_buffer`: buffer of 100 items is full";
+                assert_eq!((dropped, of["error"].as_str()), (1, Some(error)));
+            }
+            _ => assert_eq!(readings, 100_000),
+        }
+    }
+    let of = figures("throttled_sensor", &["--policy", "drop-newest", "--capacity", "1", "--slow", "2000"]);
+    accounted(&of, DELIVERED);
+    assert!(counts(&of, ["dropped"])[0] > 0, "a consumer so slow cannot keep up: {of}");
+}
+
+#[test]
+fn a_throttled_recording() {
+    let Some(path) = recording(MACHINE) else { return };
+    let of = figures("throttled_sensor", &[&path, "--every", "3600", "--capacity", "2000", "--slow", "1"]);
+    accounted(&of, DELIVERED);
+    assert_eq!(
+        counts(&of, ["readings", "throttled", "delivered", "dropped", "in_flight"]),
+        [22_695, 20_804, 1_891, 0, 0]
+    );
+}
+
+#[test]
+fn a_sensor_stream_of_a_recording() {
+    let Some(path) = recording(MACHINE) else { return };
+    let of = figures("sensor_stream", &[&path, "--threshold", "100"]);
+    assert_eq!(counts(&of, ["readings", "above", "failed", "actions"]), [22_695, 1_586, 0, 239]);
+}
+
+#[test]
+fn a_read_that_fails_is_the_failure_of_one_event() {
+    let of = figures("sensor_stream", &["--period", "100"]);
+    let [readings, above, failed, actions] = counts(&of, ["readings", "above", "failed", "actions"]);
+    assert_eq!((readings, failed), (490, 10));
+    assert!(0 < actions && actions <= above && above < readings, "{of}");
+
+    let folder = Folder::new();
+    let rows: [&[u8]; 6] = [
+        b"timestamp,value",
+        b"2024-01-01 00:00:00,1",
+        b"2024-01-01 00:05:00,NaN",
+        b"2024-01-01,51",
+        b"2024-01-01 00:15:00,50",
+        b"2024-01-01 00:20:00,51",
+    ];
+    let path = folder.write("sensor.csv", &rows);
+    let output = run("sensor_stream", &[&path, "--json"]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let of: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counts(&of, ["readings", "above", "failed", "actions"]), [3, 1, 2, 1], "{stderr}");
+    for text in [
+        format!("rejected: {path}:3: value"),
+        format!("rejected: {path}:4: column 1 `timestamp` is `2024-01-01`"),
+    ] {
+        assert!(stderr.contains(&text), "{text}\nis not in\n{stderr}");
+    }
+    for (example, law) in [("metrics", &STORED[..]), ("throttled_sensor", &DELIVERED[..])] {
+        let of = figures(example, &[&path]);
+        let sum: u64 = law.iter().map(|part| of[part].as_u64().unwrap()).sum();
+        assert_eq!((of["readings"].as_u64(), of["failed"].as_u64(), sum), (Some(5), Some(2), 5), "{of}");
     }
 }
 
@@ -401,6 +573,9 @@ fn empty_files_are_no_failure() {
     let (nothing, header) = (folder.write("nothing", &[]), folder.write("a.csv", &[b"timestamp,value"]));
     let out = folder.path("dead.jsonl");
     assert_eq!(figures("windowed_anomalies", &[&header])["mean_max"], Value::Null);
+    for name in ["metrics", "sensor_stream", "throttled_sensor"] {
+        assert_eq!(count(&figures(name, &[&header]), "readings"), 0, "{name}");
+    }
     assert_eq!(count(&figures("click_counts", &[&nothing]), "events"), 0);
     assert_eq!(count(&figures("parallel_logs", &[&nothing]), "chunks"), 0);
     assert_eq!(count(&figures("dead_letters", &[&nothing, "--dead-letters", &out]), "lines"), 0);
@@ -411,7 +586,7 @@ fn empty_files_are_no_failure() {
 fn wrong_arguments_are_named() {
     let folder = Folder::new();
     let (absent, bare) = (folder.path("absent"), folder.write("bare.csv", &[b"timestamp,values"]));
-    let refused: [(&str, &[&str], &str); 26] = [
+    let refused: [(&str, &[&str], &str); 38] = [
         ("windowed_anomalies", &[&absent], &absent),
         (
             "windowed_anomalies",
@@ -436,6 +611,18 @@ fn wrong_arguments_are_named() {
         ("validated_payments", &[&absent], &absent),
         ("click_counts", &["--alert", "many"], "--alert `many`: invalid digit"),
         ("click_counts", &[&absent], &absent),
+        ("metrics", &["--capacity", "many"], "--capacity `many`: invalid digit"),
+        ("metrics", &["--listen", "here"], "--listen `here`: "),
+        ("metrics", &["--listen", "127.0.0.1:0"], "--listen: metrics on 127.0.0.1:0: "),
+        ("metrics", &["--print=yes"], "--print"),
+        ("metrics", &[&bare], "no column `value`"),
+        ("throttled_sensor", &["--policy", "hope"], "--policy `hope`: there is no such policy"),
+        ("throttled_sensor", &["--every"], "--every"),
+        ("throttled_sensor", &[&absent], &absent),
+        ("sensor_stream", &["--threshold", "hot"], "--threshold `hot`: invalid float literal"),
+        ("sensor_stream", &["--threshold", "NaN"], "--threshold `NaN`: must be a number"),
+        ("sensor_stream", &["a", "b"], "\"b\""),
+        ("sensor_stream", &[&bare], &format!("{bare}:1: no column `value`")),
         ("parallel_logs", &["--chunk", "0"], "--chunk `0`: "),
         ("parallel_logs", &[&absent], &absent),
         ("dead_letters", &[&absent], &absent),

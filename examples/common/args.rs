@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fmt::Display,
     path::{Path, PathBuf},
@@ -13,6 +13,8 @@ use lexopt::Arg;
 /// What an example accepts, besides `--json` and `--help`.
 pub(crate) struct Usage {
     pub(crate) text: &'static str,
+    /// The names of the options without a value.
+    pub(crate) flags: &'static [&'static str],
     /// The names of the options with a value.
     pub(crate) options: &'static [&'static str],
     /// How many files there may be.
@@ -23,6 +25,7 @@ pub(crate) struct Usage {
 pub(crate) struct Args {
     pub(crate) json: bool,
     files: Vec<PathBuf>,
+    flags: BTreeSet<&'static str>,
     values: BTreeMap<&'static str, OsString>,
 }
 
@@ -40,13 +43,18 @@ impl From<lexopt::Error> for ArgError {
 impl Args {
     /// `None` when help is asked for.
     pub(crate) fn parse(usage: &Usage) -> Result<Option<Self>, ArgError> {
-        let mut args = Self { json: false, files: Vec::new(), values: BTreeMap::new() };
+        let mut args =
+            Self { json: false, files: Vec::new(), flags: BTreeSet::new(), values: BTreeMap::new() };
         let mut parser = lexopt::Parser::from_env();
         while let Some(arg) = parser.next()? {
             match arg {
                 Arg::Long("json") => args.json = true,
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 Arg::Long(name) => {
+                    if let Some(flag) = usage.flags.iter().find(|flag| **flag == name) {
+                        args.flags.insert(flag);
+                        continue;
+                    }
                     let Some(name) = usage.options.iter().find(|option| **option == name) else {
                         return Err(arg.unexpected().into());
                     };
@@ -71,11 +79,21 @@ impl Args {
         self.values.get(option).map(Path::new)
     }
 
+    /// Whether this option without a value is given.
+    pub(crate) fn flag(&self, flag: &str) -> bool {
+        self.flags.contains(flag)
+    }
+
     /// The value of an option, or `default` where it is not given.
     pub(crate) fn get<T: FromStr<Err: Display>>(&self, option: &str, default: T) -> Result<T, ArgError> {
-        let Some(value) = self.values.get(option) else { return Ok(default) };
+        Ok(self.value(option)?.unwrap_or(default))
+    }
+
+    /// The value of an option that may be absent.
+    pub(crate) fn value<T: FromStr<Err: Display>>(&self, option: &str) -> Result<Option<T>, ArgError> {
+        let Some(value) = self.values.get(option) else { return Ok(None) };
         let wrong = |what: &dyn Display| ArgError(format!("--{option} `{}`: {what}", value.display()));
         let text = value.to_str().ok_or_else(|| wrong(&"not UTF-8"))?;
-        text.parse().map_err(|error| wrong(&error))
+        text.parse().map(Some).map_err(|error| wrong(&error))
     }
 }

@@ -3,17 +3,23 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
+    iter,
     path::Path,
 };
 
-use rxevents::source::{CsvFile, OpenError, SplitMix64, TextFile, csv, lines};
+use rxevents::{
+    event::SensorReading,
+    source::{CsvFile, OpenError, SplitMix64, TextFile, csv, lines},
+};
 
-pub(crate) type Text = Box<dyn BufRead>;
+use super::{columns::with_columns, reading};
+
+pub(crate) type Text = Box<dyn BufRead + Send>;
 
 /// The lines of the file, or the made-up ones.
 pub(crate) fn text<I>(path: Option<&Path>, made_up: I) -> Result<TextFile<Text>, OpenError>
 where
-    I: Iterator<Item = String> + 'static,
+    I: Iterator<Item = String> + Send + 'static,
 {
     open(path, made_up).map(|(text, name)| lines(text, name))
 }
@@ -21,14 +27,24 @@ where
 /// The records of the CSV file, or the made-up ones, the first of which is the header.
 pub(crate) fn table<I>(path: Option<&Path>, made_up: I) -> Result<CsvFile<Text>, OpenError>
 where
-    I: Iterator<Item = String> + 'static,
+    I: Iterator<Item = String> + Send + 'static,
 {
     open(path, made_up).and_then(|(text, name)| csv(text, name))
 }
 
+/// The records of the CSV file, or the made-up readings as such, for [`reading::from_record`].
+pub(crate) fn readings<I>(path: Option<&Path>, made_up: I) -> Result<CsvFile<Text>, OpenError>
+where
+    I: Iterator<Item = SensorReading> + Send + 'static,
+{
+    let header = iter::once(reading::COLUMNS.join(","));
+    let rows = made_up.map(|SensorReading { at, value, .. }| format!("{},{value}", at.to_rfc3339()));
+    with_columns(table(path, header.chain(rows))?, &reading::COLUMNS)
+}
+
 fn open<I>(path: Option<&Path>, made_up: I) -> Result<(Text, String), OpenError>
 where
-    I: Iterator<Item = String> + 'static,
+    I: Iterator<Item = String> + Send + 'static,
 {
     let Some(path) = path else {
         return Ok((

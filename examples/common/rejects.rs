@@ -1,13 +1,12 @@
 //! What became of events that failed, and of the stream if it did.
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     convert::Infallible,
     error::Error,
     fs,
     path::{Path, PathBuf},
-    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rxevents::{
@@ -17,13 +16,14 @@ use rxevents::{
 
 use super::{ArgError, Args, say, tally::reason};
 
-/// The dead letters of a run: counted by their reason, and kept in a file or else told on stderr.
+/// The dead letters of a run: counted by their reason, and kept in a file or else told on stderr. Clones are one, on
+/// other threads too.
 #[derive(Clone, Default)]
 pub(crate) struct Rejects {
     file: Option<JsonlQueue>,
-    counts: Rc<RefCell<BTreeMap<String, u64>>>,
+    counts: Arc<Mutex<BTreeMap<String, u64>>>,
     /// An input could not be read to its end.
-    unread: Rc<RefCell<Option<String>>>,
+    unread: Arc<Mutex<Option<String>>>,
 }
 
 impl Rejects {
@@ -49,17 +49,17 @@ impl Rejects {
     }
 
     pub(crate) fn total(&self) -> u64 {
-        self.counts.borrow().values().sum()
+        lock(&self.counts).values().sum()
     }
 
     /// How many there were of each reason.
     pub(crate) fn reasons(&self) -> BTreeMap<String, u64> {
-        self.counts.borrow().clone()
+        lock(&self.counts).clone()
     }
 
     /// How many there were, if the inputs were read to the end: what is not read is not accounted for.
     pub(crate) fn check(&self) -> Result<u64, String> {
-        match &*self.unread.borrow() {
+        match &*lock(&self.unread) {
             None => Ok(self.total()),
             Some(message) => Err(format!("not read to the end: {message}")),
         }
@@ -70,17 +70,25 @@ impl DeadLetterQueue for Rejects {
     fn push(&mut self, letter: DeadLetter) -> Result<(), DeadLetterError> {
         let reason = reason(&letter);
         let message = match &letter.origin {
-            Some(origin) => format!("{}:{}: {}", origin.source, origin.line.unwrap_or(0), letter.message),
+            Some(origin) => {
+                let place = format!("{}:{}", origin.source, origin.line.unwrap_or(0));
+                // A message about a column begins with the place.
+                if letter.message.starts_with(&place) {
+                    letter.message.clone()
+                } else {
+                    format!("{place}: {}", letter.message)
+                }
+            }
             None => letter.message.clone(),
         };
         if letter.kind == FailureKind::Io {
-            self.unread.borrow_mut().get_or_insert_with(|| message.clone());
+            lock(&self.unread).get_or_insert_with(|| message.clone());
         }
         match &mut self.file {
             Some(file) => file.push(letter)?,
             None => say(&format!("rejected: {message}")),
         }
-        *self.counts.borrow_mut().entry(reason).or_default() += 1;
+        *lock(&self.counts).entry(reason).or_default() += 1;
         Ok(())
     }
 
@@ -91,21 +99,25 @@ impl DeadLetterQueue for Rejects {
 
 /// The error that ended a stream, if one did: a full buffer, dead letters that cannot be stored, a panic.
 #[derive(Clone, Default)]
-pub(crate) struct Failure(Rc<RefCell<Option<StreamError>>>);
+pub(crate) struct Failure(Arc<Mutex<Option<StreamError>>>);
 
 impl Failure {
     /// For `on_error_route`.
     pub(crate) fn observer(&self) -> impl Observer<StreamError, Infallible> + use<> {
         let failure = self.clone();
-        observer(move |error: StreamError| _ = failure.0.borrow_mut().get_or_insert(error))
+        observer(move |error: StreamError| _ = lock(&failure.0).get_or_insert(error))
     }
 
     /// For a failure that is known otherwise.
     pub(crate) fn set(&self, reason: Reason) {
-        self.0.borrow_mut().get_or_insert(StreamError::source(reason));
+        lock(&self.0).get_or_insert(StreamError::source(reason));
     }
 
     pub(crate) fn check(&self) -> Result<(), StreamError> {
-        self.0.borrow_mut().take().map_or(Ok(()), Err)
+        lock(&self.0).take().map_or(Ok(()), Err)
     }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
