@@ -201,12 +201,13 @@ where
     Sc: Flow,
     M: Machine<Input<E>>,
 {
-    /// A place for an item, once there is one.
-    fn place(&self) -> u64 {
+    /// Takes an item in, once there is room; whether a job is to be started for it.
+    fn queue(&self, mut item: I) -> bool {
         let mut wait = true;
         loop {
-            if let Some(number) = self.work.reserve(wait) {
-                return number;
+            match self.work.queue(item, wait) {
+                Ok(start) => return start,
+                Err(back) => item = back,
             }
             wait = self.work.wait_for_room(!Sc::THREADS) && !self.work.cancel.cancelled();
             if !Sc::THREADS && wait {
@@ -228,11 +229,9 @@ where
         if self.gate.closed() {
             return;
         }
-        let number = self.place();
-        if self.gate.closed() {
-            return;
+        if self.queue(item) {
+            Job { work: self.work.clone(), bell: self.bell.clone() }.spawn();
         }
-        Job { work: self.work.clone(), bell: self.bell.clone(), number, item }.spawn();
         if !Sc::THREADS {
             Sc::send(&self.gate, Input::Ready, never);
         }

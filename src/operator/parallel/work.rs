@@ -28,7 +28,7 @@ pub(super) type Bell = Arc<dyn Fn() + Send + Sync>;
 pub(super) struct Work<F, I, T> {
     how: Parallel,
     f: Arc<F>,
-    line: Mutex<Line<Done<I, T>>>,
+    line: Mutex<Line<I, Done<I, T>>>,
     /// A result is ready, or there is room.
     changed: Condvar,
     /// The thread that delivers right now, or 0.
@@ -36,7 +36,11 @@ pub(super) struct Work<F, I, T> {
     pub(super) cancel: Cancel,
 }
 
-struct Line<R> {
+struct Line<I, R> {
+    /// What nobody works on yet, and its numbers.
+    queue: VecDeque<(u64, I)>,
+    /// How many jobs of the pool work on the queue, or are about to.
+    jobs: usize,
     /// Ordered: a place for each item in flight. Unordered: what is done.
     results: VecDeque<Option<R>>,
     /// The number of the first place.
@@ -48,7 +52,7 @@ struct Line<R> {
     waiting: usize,
 }
 
-impl<R> Line<R> {
+impl<I, R> Line<I, R> {
     /// Whether there is a result to deliver.
     fn is_ready(&self) -> bool {
         matches!(self.results.front(), Some(Some(_)))
@@ -71,11 +75,11 @@ pub(super) enum Next<R> {
 
 impl<F, I, T> Work<F, I, T> {
     pub(super) fn new(how: Parallel, f: Arc<F>) -> Self {
-        let results = VecDeque::new();
+        let (queue, results) = (VecDeque::new(), VecDeque::new());
         Self {
             how,
             f,
-            line: Mutex::new(Line { results, first: 0, in_flight: 0, done: 0, waiting: 0 }),
+            line: Mutex::new(Line { queue, jobs: 0, results, first: 0, in_flight: 0, done: 0, waiting: 0 }),
             changed: Condvar::new(),
             deliverer: AtomicUsize::new(0),
             cancel: Cancel::default(),
@@ -83,22 +87,37 @@ impl<F, I, T> Work<F, I, T> {
     }
 
     /// A closure's panic never happens with it locked.
-    fn lock(&self) -> MutexGuard<'_, Line<Done<I, T>>> {
+    fn lock(&self) -> MutexGuard<'_, Line<I, Done<I, T>>> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for an item, and its number. `None`: it is full, and to wait may help.
-    pub(super) fn reserve(&self, wait: bool) -> Option<u64> {
+    /// Takes an item in; whether a job is to be started for it. Gives it back where it is full and `wait`.
+    pub(super) fn queue(&self, item: I, wait: bool) -> Result<bool, I> {
+        let threads = match &self.how.pool {
+            Some(pool) => pool.current_num_threads(),
+            None => rayon::current_num_threads(),
+        };
         let mut line = self.lock();
         if wait && line.in_flight >= self.how.in_flight.get() {
-            return None;
+            return Err(item);
         }
         let number = line.first + line.in_flight as u64;
         line.in_flight += 1;
         if self.how.ordered {
             line.results.push_back(None);
         }
-        Some(number)
+        line.queue.push_back((number, item));
+        let start = line.jobs < threads;
+        line.jobs += usize::from(start);
+        Ok(start)
+    }
+
+    /// The next item for a job; without one, the job is over.
+    fn next(&self) -> Option<(u64, I)> {
+        let mut line = self.lock();
+        let next = line.queue.pop_front();
+        line.jobs -= usize::from(next.is_none());
+        next
     }
 
     /// Stores a result; whether it can be delivered now. Gives it back where nobody listens any more.
@@ -123,7 +142,7 @@ impl<F, I, T> Work<F, I, T> {
         Ok(ready)
     }
 
-    fn wake(&self, line: MutexGuard<'_, Line<Done<I, T>>>) {
+    fn wake(&self, line: MutexGuard<'_, Line<I, Done<I, T>>>) {
         let low = line.is_low(self.how.in_flight.get());
         drop(line);
         if low {
@@ -170,7 +189,7 @@ impl<F, I, T> Work<F, I, T> {
         self.wait(Line::is_ready);
     }
 
-    fn wait(&self, over: impl Fn(&Line<Done<I, T>>) -> bool) -> bool {
+    fn wait(&self, over: impl Fn(&Line<I, Done<I, T>>) -> bool) -> bool {
         loop {
             let deliverer = self.deliverer.load(Ordering::Acquire);
             if deliverer == thread_token() {
@@ -199,25 +218,26 @@ impl<F, I, T> Work<F, I, T> {
         }
     }
 
-    /// Nobody listens any more: lets go of the results and of who waits.
+    /// Nobody listens any more: lets go of all that is left, and of who waits.
     pub(super) fn stop(&self) {
         self.cancel.cancel();
-        let results = {
+        let left = {
             let mut line = self.lock();
             line.done = 0;
-            mem::take(&mut line.results)
+            (mem::take(&mut line.queue), mem::take(&mut line.results))
         };
         self.changed.notify_all();
-        drop_caught(results);
+        drop_caught(left);
     }
 }
 
-/// One item on its way through the pool.
+/// How many items a job works on before others in the pool have their turn.
+const TURN: usize = 64;
+
+/// A job of the pool: works on one item after the other. A job for each item would cost more than many an item.
 pub(super) struct Job<F, I, T> {
     pub(super) work: Arc<Work<F, I, T>>,
     pub(super) bell: Bell,
-    pub(super) number: u64,
-    pub(super) item: I,
 }
 
 impl<F, I, T> Job<F, I, T>
@@ -239,13 +259,22 @@ where
 
     /// Never panics: that would end the process.
     fn run(self) {
-        let Self { work, bell, number, item } = self;
+        for _ in 0..TURN {
+            match self.work.next() {
+                Some((number, item)) => self.work_on(number, item),
+                None => return drop_caught(self),
+            }
+        }
+        self.spawn();
+    }
+
+    fn work_on(&self, number: u64, item: I) {
+        let Self { work, bell } = self;
         if work.cancel.cancelled() {
-            return drop_caught((item, work, bell));
+            return drop_caught(item);
         }
         let stage = work.how.stage;
-        let done = catch(stage, || (work.f)(&item)).unwrap_or_else(|panic| Err(panic.into()));
-        let done = match done {
+        let done = match catch(stage, || (work.f)(&item)).unwrap_or_else(|panic| Err(panic.into())) {
             Ok(value) => {
                 drop_caught(item);
                 Ok(value)
@@ -257,6 +286,5 @@ where
             Ok(false) => {}
             Err(unheard) => drop_caught(unheard),
         }
-        drop_caught((work, bell));
     }
 }
