@@ -24,9 +24,9 @@ pub enum Overflow {
     DropOldest,
     /// The arriving item is dropped and counted.
     DropNewest,
-    /// The producing thread waits for room: only in `observe_on` and `on_backpressure_buffer` in `Shared`, where another thread makes room. Elsewhere,
-    /// and where the consumer needs the very thread (see [`Clock::wait`](crate::time::Clock::wait)), the same as
-    /// [`Error`](Self::Error).
+    /// The producing thread waits for room: only in `observe_on` and `on_backpressure_buffer` in `Shared`, where another
+    /// thread makes room. Elsewhere, and where the consumer needs the very thread (see
+    /// [`Clock::wait`](crate::time::Clock::wait)), the same as [`Error`](Self::Error).
     Block,
     /// An item for which there is no room becomes a [`Rejected`](crate::dead_letter::Rejected): only in the operators
     /// that send such, the retries of single events, which say which item it is. Elsewhere the same as

@@ -2,15 +2,21 @@
 //! and clear errors.
 #![cfg(all(feature = "files", feature = "parallel"))]
 
+#[path = "common/built.rs"]
+mod built;
+#[path = "common/recordings.rs"]
+mod recordings;
+
 use std::{
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::OnceLock,
 };
 
+use built::example;
+use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
@@ -33,32 +39,6 @@ const MACHINE: &str = "sensors/machine_temperature.csv";
 const STORED: [&str; 4] = ["failed", "throttled", "dropped", "stored"];
 const DELIVERED: [&str; 5] = ["failed", "throttled", "dropped", "delivered", "in_flight"];
 
-/// A built example. `cargo test` builds them; `cargo test --test examples` does not, so that they may be absent or old.
-fn example(name: &str) -> PathBuf {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    let binary = |folder: &Path, name: &str| folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    let folder = FOLDER.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let folder = profile.join("examples");
-        let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-        let sources = ["", "common", "storefront"].map(|sub| fs::read_dir(root.join(sub)).unwrap());
-        let newest = sources.into_iter().flatten().filter_map(|source| modified(&source.ok()?.path())).max();
-        if NAMES.iter().any(|name| modified(&binary(&folder, name)) < newest) {
-            let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.args(["build", "--examples", "--features", "parallel", "--target-dir"]);
-            cargo.arg(profile.parent().unwrap());
-            if profile.ends_with("release") {
-                cargo.arg("--release");
-            }
-            assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        }
-        folder
-    });
-    binary(folder, name)
-}
-
 fn run(name: &str, args: &[&str]) -> Output {
     // Where it writes what it is not told a place for.
     let folder = tempfile::tempdir().unwrap();
@@ -75,16 +55,6 @@ fn last_line(name: &str, args: &[&str]) -> String {
 
 fn figures(name: &str, args: &[&str]) -> Value {
     serde_json::from_str(&last_line(name, args)).unwrap()
-}
-
-/// The path of a recording, or `None` (and a message) where it is not at hand.
-fn recording(name: &str) -> Option<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path.to_str().unwrap().to_owned());
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
 }
 
 /// A folder for a test's files.
@@ -193,22 +163,8 @@ fn sensor_fusion_of_a_walk() {
 fn validated_payments_of_a_shop() {
     let folder = Folder::new();
     let out = folder.path("dead.jsonl");
-    for (name, lines, valid, sum, reasons) in [
-        (
-            "payments/retail_2010-12-01.csv",
-            3_108,
-            1_942,
-            "46376.49",
-            json!({"amount": 26, "customer": 1_130, "amount+customer+description": 10}),
-        ),
-        (
-            "payments/retail_2011-11-08.csv",
-            4_070,
-            2_310,
-            "38295.12",
-            json!({"amount": 89, "customer": 1_668, "amount+customer": 3}),
-        ),
-    ] {
+    for (name, lines, valid, sum, reasons) in SHOP {
+        let reasons: BTreeMap<_, _> = reasons.iter().copied().collect();
         let Some(file) = recording(name) else { return };
         let line = last_line("validated_payments", &[&file, "--dead-letters", &out]);
         assert!(line.contains(&format!("\"valid_sum\":{sum},")), "{line}");

@@ -1,12 +1,13 @@
 //! The file sources and event models on recordings of real systems: every line is accounted for.
 #![cfg(feature = "files")]
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-};
+#[path = "common/recordings.rs"]
+mod recordings;
+
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use recordings::recording;
 use rust_decimal::Decimal;
 use rxevents::{
     dead_letter::Payload,
@@ -15,16 +16,6 @@ use rxevents::{
 };
 use serde::Deserialize;
 use validator::Validate;
-
-/// The recording, or `None` (and a message) where it is not at hand.
-fn recording(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
-}
 
 #[test]
 fn machine_temperature() {

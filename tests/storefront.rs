@@ -1,43 +1,28 @@
 //! The example `storefront`, run as a process: the right figures on recordings, and every event accounted for.
 #![cfg(feature = "files")]
 
+#[path = "common/built.rs"]
+mod built;
+#[path = "common/recordings.rs"]
+mod recordings;
+
 use std::{
+    collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
-    sync::OnceLock,
 };
 
+use built::example;
+use recordings::{SHOP, recording};
 use rxevents::{
     dead_letter::{DeadLetter, FailureKind, read_letters},
     source::{Class, PaymentLines},
 };
 use serde_json::{Value, json};
 
-/// The built example. `cargo test` builds it; `cargo test --test storefront` does not, so that it may be absent or old.
-fn storefront() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.parent().and_then(Path::parent).unwrap();
-        let binary = profile.join("examples").join(format!("storefront{}", std::env::consts::EXE_SUFFIX));
-        let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-        let sources = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/storefront")).unwrap();
-        let newest = sources.filter_map(|source| modified(&source.ok()?.path())).max();
-        if modified(&binary) < newest {
-            let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.args(["build", "--example", "storefront", "--target-dir"]).arg(profile.parent().unwrap());
-            if profile.ends_with("release") {
-                cargo.arg("--release");
-            }
-            assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
-        }
-        binary
-    })
-}
-
 fn run<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
-    Command::new(storefront()).args(args).output().unwrap()
+    Command::new(example("storefront")).args(args).output().unwrap()
 }
 
 /// The object that a run printed last, its dead letters, and its whole output. The law holds in it.
@@ -72,36 +57,12 @@ fn figures(args: &[&str]) -> (Value, Vec<DeadLetter>, String) {
     (figures, letters, stdout)
 }
 
-/// The path of a recording, or `None` (and a message) where it is not at hand.
-fn recording(name: &str) -> Option<String> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
-    if path.exists() {
-        return Some(path.to_str().unwrap().to_owned());
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
-}
-
 #[test]
 fn recordings_give_the_right_figures() {
     let Some(sensors) = recording("sensors/machine_temperature.csv") else { return };
     let Some(clicks) = recording("clicks/access.log") else { return };
-    for (name, lines, valid, sum, reasons) in [
-        (
-            "payments/retail_2010-12-01.csv",
-            3_108,
-            1_942,
-            "46376.49",
-            json!({"amount": 26, "customer": 1_130, "amount+customer+description": 10}),
-        ),
-        (
-            "payments/retail_2011-11-08.csv",
-            4_070,
-            2_310,
-            "38295.12",
-            json!({"amount": 89, "customer": 1_668, "amount+customer": 3}),
-        ),
-    ] {
+    for (name, lines, valid, sum, reasons) in SHOP {
+        let reasons: BTreeMap<_, _> = reasons.iter().copied().collect();
         let Some(payments) = recording(name) else { return };
         let (figures, letters, stdout) =
             figures(&["--sensors", &sensors, "--payments", &payments, "--clicks", &clicks]);

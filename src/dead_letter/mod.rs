@@ -33,6 +33,7 @@ pub use letters::{Letters, MAX_LETTER_BYTES, ReadError, read_letters};
 pub use memory::MemoryQueue;
 pub use payload::{Origin, Payload};
 pub use queue::{DeadLetterError, DeadLetterQueue, QueueError};
+pub(crate) use reason::attempt;
 pub use reason::{FailureKind, MAX_MESSAGE_BYTES, MAX_VIOLATIONS, Reason, Violation};
 pub use redrive::{DEFAULT_MAX_REDRIVES, Decoded, Redrive, RedriveCounts, Redriven, Unsent, redrive};
 pub use rejected::Rejected;

@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use validator::{ValidationError, ValidationErrors, ValidationErrorsKind};
 
-use crate::error::PanicError;
+use crate::error::{PanicError, catch};
 
 /// [`Reason::message`] is at most this many bytes long, the mark of truncation included.
 pub const MAX_MESSAGE_BYTES: usize = 1024;
@@ -271,6 +271,12 @@ impl From<PanicError> for Reason {
     fn from(panic: PanicError) -> Self {
         Self::Panic(panic.message)
     }
+}
+
+/// What `f` gives for an item; a panic in it is a failure of that item.
+#[inline(always)]
+pub(crate) fn attempt<T>(stage: &'static str, f: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
+    catch(stage, f).unwrap_or_else(|panic| Err(panic.into()))
 }
 
 /// Takes text until it is longer than a message may be, then refuses more.

@@ -9,8 +9,8 @@ use std::{
 
 use validator::{Validate, ValidationErrors};
 
-use super::{DeadLetter, Letters, Origin, Payload, ReadError, Reason, Rejected};
-use crate::{error::catch, source::Line};
+use super::{DeadLetter, Letters, Origin, Payload, ReadError, Reason, Rejected, attempt};
+use crate::source::Line;
 
 /// How often [`redrive`] sends a letter again unless told otherwise.
 pub const DEFAULT_MAX_REDRIVES: u32 = 3;
@@ -199,12 +199,10 @@ where
             Ok(letter) => letter,
             Err(rejected) => return Some(Err(rejected)),
         };
-        let reason = match catch("decode", || (self.decode)(&letter.payload)) {
-            Ok(Ok(item)) => return Some(Ok(Redriven { letter, item })),
-            Ok(Err(error)) => error.into(),
-            Err(panic) => panic.into(),
-        };
-        Some(Err(Rejected::new(Unsent::Letter(letter.into()), "decode", reason)))
+        Some(match attempt("decode", || (self.decode)(&letter.payload).map_err(E::into)) {
+            Ok(item) => Ok(Redriven { letter, item }),
+            Err(reason) => Err(Rejected::new(Unsent::Letter(letter.into()), "decode", reason)),
+        })
     }
 }
 

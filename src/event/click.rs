@@ -1,4 +1,4 @@
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use memchr::memchr;
@@ -10,7 +10,7 @@ use super::{
     rest::{Failure, Rest, form},
     utc,
 };
-use crate::dead_letter::{Payload, Reason};
+use crate::dead_letter::Reason;
 
 /// A user clicked on something.
 ///
@@ -62,13 +62,6 @@ impl Validate for Click {
             violations.add("element", "empty", "must not be empty");
         }
         violations.into_result()
-    }
-}
-
-/// As JSON.
-impl Payload for Click {
-    fn payload(&self) -> Cow<'_, [u8]> {
-        serde_json::to_vec(self).unwrap_or_default().into()
     }
 }
 
@@ -181,7 +174,7 @@ fn parse_time(text: &str) -> Option<Option<DateTime<Utc>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::FailureKind;
+    use crate::dead_letter::{FailureKind, Payload};
     use proptest::prelude::*;
 
     const LINE: &str = r#"u1 - - [17/May/2015:10:05:03 +0000] "GET /a?b HTTP/1.1" 200 5 "-" "x""#;

@@ -1,11 +1,9 @@
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use validator::{Validate, ValidationErrors};
 
 use super::{Violations, utc};
-use crate::dead_letter::{Payload, Reason};
+use crate::dead_letter::Reason;
 
 /// Where something was at a moment, and how fast.
 ///
@@ -206,16 +204,10 @@ impl Validate for GeoFix {
     }
 }
 
-/// As JSON.
-impl Payload for GeoFix {
-    fn payload(&self) -> Cow<'_, [u8]> {
-        serde_json::to_vec(self).unwrap_or_default().into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dead_letter::Payload;
     use proptest::prelude::*;
 
     const GOOD: &str = r#"{"at":"2024-05-01T12:00:00Z","east":1,"north":-2.5,"speed":1.5}"#;

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::{
     rest::{Failure, Rest, form},
     utc,
 };
-use crate::dead_letter::{Payload, Reason};
+use crate::dead_letter::Reason;
 
 /// How bad a [`LogRecord`] is: the levels of log4j, the least first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -123,13 +123,6 @@ impl Validate for LogRecord {
     }
 }
 
-/// As JSON.
-impl Payload for LogRecord {
-    fn payload(&self) -> Cow<'_, [u8]> {
-        serde_json::to_vec(self).unwrap_or_default().into()
-    }
-}
-
 fn hdfs(line: &str) -> Result<LogRecord, Failure> {
     const DATE: &str = "a date such as 081109";
     const TIME: &str = "a time such as 203615";
@@ -211,7 +204,7 @@ fn numbers<const N: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::FailureKind;
+    use crate::dead_letter::{FailureKind, Payload};
     use proptest::prelude::*;
 
     const HDFS: &str = "081109 203615 148 INFO dfs.DataNode: block blk_1: done";

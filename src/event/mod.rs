@@ -33,6 +33,20 @@ use std::borrow::Cow;
 
 use validator::{ValidationError, ValidationErrors};
 
+use crate::dead_letter::Payload;
+
+macro_rules! payload_as_json {
+    ($($event:ty),*) => {$(
+        /// As JSON.
+        impl Payload for $event {
+            fn payload(&self) -> Cow<'_, [u8]> {
+                serde_json::to_vec(self).unwrap_or_default().into()
+            }
+        }
+    )*};
+}
+payload_as_json!(Click, GeoFix, LogRecord, MotionSample, Payment, SensorReading);
+
 /// The rules that an event breaks; empty, and free of cost, for most.
 #[derive(Default)]
 struct Violations(Option<ValidationErrors>);

@@ -1,11 +1,9 @@
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationErrors};
 
 use super::{Violations, utc};
-use crate::dead_letter::{Payload, Reason};
+use crate::dead_letter::Reason;
 
 /// What a three-axis sensor (accelerometer, gyroscope, magnetometer) measured at a moment.
 ///
@@ -101,17 +99,10 @@ impl Validate for MotionSample {
     }
 }
 
-/// As JSON.
-impl Payload for MotionSample {
-    fn payload(&self) -> Cow<'_, [u8]> {
-        serde_json::to_vec(self).unwrap_or_default().into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::FailureKind;
+    use crate::dead_letter::{FailureKind, Payload};
     use proptest::prelude::*;
 
     const GOOD: &str = r#"{"at":"2024-05-01T12:00:00Z","x":1,"y":-2.5,"z":0}"#;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use validator::{Validate, ValidationErrors};
 
 use super::Violations;
-use crate::dead_letter::{Payload, Reason};
+use crate::dead_letter::Reason;
 
 /// A payment, as JSON `{"id": …, "amount": …, "currency": …, "timestamp": …}`.
 ///
@@ -123,13 +123,6 @@ impl Validate for Payment {
         check_currency(self.currency, Some(self.at), &mut violations);
         check_amount(self.amount, Some(self.currency), &mut violations);
         violations.into_result()
-    }
-}
-
-/// As JSON.
-impl Payload for Payment {
-    fn payload(&self) -> Cow<'_, [u8]> {
-        serde_json::to_vec(self).unwrap_or_default().into()
     }
 }
 
@@ -258,7 +251,7 @@ mod code {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::FailureKind;
+    use crate::dead_letter::{FailureKind, Payload};
     use proptest::prelude::*;
 
     const ID: &str = "67e55044-10b1-426f-9247-bb680e5fe0c8";

@@ -1,11 +1,11 @@
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use validator::{Validate, ValidationErrors};
 
 use super::{Violations, utc};
-use crate::dead_letter::{Payload, Reason};
+use crate::dead_letter::Reason;
 
 /// What a sensor measured at a moment.
 ///
@@ -58,17 +58,10 @@ impl Validate for SensorReading {
     }
 }
 
-/// As JSON.
-impl Payload for SensorReading {
-    fn payload(&self) -> Cow<'_, [u8]> {
-        serde_json::to_vec(self).unwrap_or_default().into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dead_letter::FailureKind;
+    use crate::dead_letter::{FailureKind, Payload};
 
     fn failure(json: &str) -> (FailureKind, String) {
         let reason = SensorReading::from_json(json.as_bytes()).unwrap_err();

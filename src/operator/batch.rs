@@ -158,7 +158,7 @@ where
     fn subscribe(self, context: C) {
         let mut down = context.into_inner();
         let run = catch("from_iter", || {
-            let (mut items, mut over) = (self.0.into_items().into_iter(), false);
+            let (mut items, mut over) = (self.0.0.into_iter(), false);
             while !over && !down.is_closed() {
                 let mut room = BATCH;
                 down.next_batch(iter::from_fn(|| {

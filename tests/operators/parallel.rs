@@ -4,7 +4,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc, Barrier, Condvar, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -416,4 +416,37 @@ fn a_panic_of_the_subscriber_ends_it_once() {
         assert_eq!(seen.iter().collect::<Vec<_>>(), ["panic in `map`: not two"]);
         assert!(unhandled("not two").is_empty());
     });
+}
+
+/// A job that waits for its own jobs helps, also where it is the only thread; and does not go deeper with each item.
+#[test]
+fn within_itself_on_the_same_pool() {
+    for threads in [1, 2] {
+        let squares = watchdog(move || {
+            let shared = pool(threads);
+            let inner_pool = shared.clone();
+            let log = Log::<u32, Infallible>::default();
+            let (end, ended) = end();
+            Kind::from_iter(0..500_u32)
+                .parallel_map_with(Parallel::new(at_most(8)).pool(shared), move |n| {
+                    let sum = Arc::new(AtomicU32::new(0));
+                    let (total, n) = (sum.clone(), *n);
+                    Local::from_iter(0..20)
+                        .parallel_map_with(Parallel::new(at_most(3)).pool(inner_pool.clone()), move |i| {
+                            Ok(i * n)
+                        })
+                        .route_failures(observer(|_: Rejected<u32>| {}))
+                        .subscribe(move |v| {
+                            total.fetch_add(v, Ordering::SeqCst);
+                        });
+                    Ok(sum.load(Ordering::SeqCst))
+                })
+                .route_failures(observer(|_: Rejected<u32>| {}))
+                .on_complete(end)
+                .subscribe_with(log.sink(|_| {}));
+            ended.recv().expect("an end");
+            log.items()
+        });
+        assert_eq!(squares, (0..500).map(|n| 190 * n).collect::<Vec<_>>(), "{threads}");
+    }
 }

@@ -10,13 +10,7 @@ use crate::error::{catch, complete, fail};
 
 /// See [`from_iter`](super::CreateOps::from_iter).
 #[derive(Clone)]
-pub struct FromIter<I>(pub(super) I);
-
-impl<I> FromIter<I> {
-    pub(crate) fn into_items(self) -> I {
-        self.0
-    }
-}
+pub struct FromIter<I>(pub(crate) I);
 
 impl<I: IntoIterator> ObservableType for FromIter<I> {
     type Item<'a>

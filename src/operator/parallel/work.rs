@@ -13,8 +13,8 @@ use rayon::Yield;
 
 use super::Parallel;
 use crate::{
-    dead_letter::{Reason, Rejected},
-    error::{catch, drop_caught, named},
+    dead_letter::{Reason, Rejected, attempt},
+    error::{drop_caught, named},
     gate::{LOOK_AGAIN, Waiting, thread_token},
     time::Cancel,
 };
@@ -274,7 +274,7 @@ where
             return drop_caught(item);
         }
         let stage = work.how.stage;
-        let done = match catch(stage, || (work.f)(&item)).unwrap_or_else(|panic| Err(panic.into())) {
+        let done = match attempt(stage, || (work.f)(&item)) {
             Ok(value) => {
                 drop_caught(item);
                 Ok(value)

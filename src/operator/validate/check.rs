@@ -1,8 +1,7 @@
 use validator::Validate;
 
-use super::attempt;
 use crate::{
-    dead_letter::{Reason, Rejected},
+    dead_letter::{Reason, Rejected, attempt},
     operator::apply::{Emit, Kernel},
 };
 

@@ -1,8 +1,7 @@
 use serde::de::DeserializeOwned;
 
-use super::attempt;
 use crate::{
-    dead_letter::{Payload, Reason, Rejected},
+    dead_letter::{Payload, Reason, Rejected, attempt},
     operator::apply::{Emit, Kernel},
 };
 

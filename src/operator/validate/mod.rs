@@ -27,15 +27,8 @@ use validator::Validate;
 use super::{apply::Apply, error::Retry, timed::TimedApply};
 use crate::{
     dead_letter::{DeadLetterQueue, Payload, Reason, Rejected},
-    error::catch,
     time::Clock,
 };
-
-/// What `f` gives for an item; a panic in it is a failure of that item.
-#[inline(always)]
-fn attempt<T>(stage: &'static str, f: impl FnOnce() -> Result<T, Reason>) -> Result<T, Reason> {
-    catch(stage, f).unwrap_or_else(|panic| Err(panic.into()))
-}
 
 /// Operators that may fail for one event, and those that take the failures out of the stream.
 pub trait ValidateOps: Observable + 'static {
@@ -84,7 +77,7 @@ pub trait ValidateOps: Observable + 'static {
     /// ```
     /// - While an item waits, others pass it: they come out as they settle.
     /// - Each item gives exactly one output. A panic in `f` is one, and is not tried again. Without a delay it is tried
-    ///   again at once.
+    ///   again at once; after 64 such attempts others have their turn in between.
     /// - When the source completes, what waits is still tried to its end; then it completes. When the source fails, what
     ///   waits is not tried any more: it goes on as [`Rejected`] with the reason of its last attempt, then the error.
     /// - It holds the items that wait, at most the default [`Buffer`](crate::Buffer), and one timer. Time O(log n) for

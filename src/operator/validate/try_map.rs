@@ -1,6 +1,5 @@
-use super::attempt;
 use crate::{
-    dead_letter::{Reason, Rejected},
+    dead_letter::{Reason, Rejected, attempt},
     operator::apply::{Emit, Kernel},
 };
 
