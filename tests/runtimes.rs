@@ -500,3 +500,67 @@ fn a_timeout_whose_runtime_ends_is_an_error() {
         assert_eq!(seen.recv().as_deref(), Ok("`timeout`: the scheduler has ended while items waited"));
     });
 }
+
+/// Batches of two threads, one of which a closure below also feeds, meet at one gate; a third unsubscribes in the middle.
+#[test]
+fn batches_of_several_threads_lose_nothing() {
+    const BATCHES: u32 = 300;
+    const SIZE: u32 = 70;
+    watchdog(|| {
+        let [left, right, fed] = [(); 3].map(|()| Shared::subject::<u32, Infallible>());
+        let (seen, in_order) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (count, ordered, mut back) = (seen.clone(), in_order.clone(), fed.clone());
+        let mut latest = [None; 2];
+        left.clone().batched().map(|v| 2 * v).merge(right.clone().batched().map(|v| 2 * v + 1)).subscribe(
+            move |v| {
+                count.fetch_add(1, Ordering::SeqCst);
+                let latest = &mut latest[v as usize % 2];
+                ordered.fetch_add(usize::from(latest.is_none_or(|before| before < v)), Ordering::SeqCst);
+                *latest = Some(v);
+                back.next(v);
+            },
+        );
+        let (echoes, some) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (heard, few) = (echoes.clone(), some.clone());
+        fed.clone().batched().merge(Shared::from_iter([0]).batched()).subscribe(move |_| {
+            heard.fetch_add(1, Ordering::SeqCst);
+        });
+        left.clone().batched().merge(right.clone().batched()).take(1_000).subscribe(move |_| {
+            few.fetch_add(1, Ordering::SeqCst);
+        });
+        thread::scope(|scope| {
+            for mut source in [left.clone(), right.clone()] {
+                scope.spawn(move || {
+                    for batch in 0..BATCHES {
+                        source.inner_mut().next_batch(batch * SIZE..(batch + 1) * SIZE);
+                    }
+                });
+            }
+        });
+        let all = (2 * BATCHES * SIZE) as usize;
+        assert_eq!((seen.load(Ordering::SeqCst), in_order.load(Ordering::SeqCst)), (all, all));
+        assert_eq!((echoes.load(Ordering::SeqCst), some.load(Ordering::SeqCst)), (all + 1, 1_000));
+    });
+}
+
+/// What is always due, in a runtime of one thread: it can be unsubscribed by another task.
+#[test]
+fn what_is_always_due_lets_other_tasks_run() {
+    async fn unsubscribed(subscription: impl Subscription) {
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+        subscription.unsubscribe();
+    }
+    watchdog(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let never = |_: &u32| Err::<(), _>(Reason::other("never"));
+            let retried = Local::from_iter([1_u32]).try_map_with_retry(Retry::forever(), never);
+            unsubscribed(retried.subscribe(|_| {})).await;
+            let nano = Duration::from_nanos(1);
+            unsubscribed(Local::interval_with(nano, MissedTicks::Burst).subscribe(|_| {})).await;
+            let read = || std::future::ready(());
+            unsubscribed(Local::poll_every_with(nano, MissedTicks::Burst, read).subscribe(|()| {})).await;
+        });
+    });
+}

@@ -12,7 +12,7 @@ use std::{
 use futures::task::AtomicWaker;
 use rxrust::scheduler::{Scheduler, SleepProvider};
 
-use super::Clock;
+use super::{BUDGET, Clock};
 use crate::error::{PanicError, catch, drop_caught, drop_with};
 
 /// No deadline.
@@ -201,7 +201,7 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        loop {
+        for _ in 0..BUDGET {
             this.timer.cancel.register(context);
             let Some(target) = &this.target else { return Poll::Ready(()) };
             if this.timer.cancel.cancelled() {
@@ -248,5 +248,7 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
                 }
             }
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -233,6 +233,30 @@ fn unsubscribed_among_those_that_a_failed_source_leaves() {
     assert_eq!((s.tasks(), s.sleeps()), (0, 0));
 }
 
+/// A policy that never gives up and does not wait holds up neither other events nor the unsubscription.
+#[test]
+fn retries_without_a_delay_let_others_have_their_turn() {
+    let (s, log) = (Scheduler::new(), Log::<char, _>::default());
+    let (sub, attempts) = (Arc::new(Mutex::new(None::<Sub>)), Arc::new(AtomicUsize::new(0)));
+    let (held, tried) = (sub.clone(), attempts.clone());
+    let try_it = move |c: &char| {
+        if *c == 'b' {
+            return Ok('b');
+        }
+        if tried.fetch_add(1, Ordering::SeqCst) == 5_000 {
+            lock(&held).take().into_iter().for_each(Subscription::unsubscribe);
+        }
+        Err(Reason::other("never"))
+    };
+    let events = s.cold("(ab)|").try_map_with_retry(Retry::forever(), try_it).map(letter);
+    let subscribed = events.subscribe_with(log.sink(|_| {}));
+    *lock(&sub) = Some(subscribed.into_boxed());
+    s.advance_by(ms(20));
+    assert_eq!(log.text(), "'b'");
+    assert!((5_001..5_100).contains(&attempts.load(Ordering::SeqCst)), "{attempts:?}");
+    assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+}
+
 type Answer = Pin<Box<dyn Future<Output = Result<char, Reason>> + Send>>;
 
 /// `a` takes a millisecond, `b` two, and so on; then as in [`flaky`].

@@ -15,11 +15,8 @@ use rxrust::{
 
 use crate::{
     error::{catch, complete, drop_caught, fail, schedule},
-    time::Cancel,
+    time::{BUDGET, Cancel},
 };
-
-/// How many items in a row before other tasks run.
-const BUDGET: usize = 64;
 
 /// See [`from_stream`](super::CreateOps::from_stream).
 #[derive(Clone)]

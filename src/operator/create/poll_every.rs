@@ -17,11 +17,8 @@ use rxrust::{
 use super::MissedTicks;
 use crate::{
     error::{PanicError, catch, drop_caught, fail, schedule},
-    time::{Cancel, Clock, Grid},
+    time::{BUDGET, Cancel, Clock, Grid, Sleeper},
 };
-
-/// How many reads in a row before other tasks run.
-const BUDGET: usize = 64;
 
 /// See [`poll_every`](super::CreateOps::poll_every).
 #[derive(Debug)]
@@ -67,7 +64,7 @@ where
         let cancel = Cancel::default();
         let due = self.grid.start(scheduler.now());
         let task = PollTask {
-            live: Some(Live { down, source: self, running: Box::pin(None), sleep: None }),
+            live: Some(Live { down, source: self, running: Box::pin(None), sleeper: Sleeper::default() }),
             due,
             started: None,
             scheduler: scheduler.clone(),
@@ -95,7 +92,7 @@ struct Live<O, Sch: SleepProvider, F, Fut> {
     source: PollEvery<F, Fut>,
     /// One place for all reads, one after the other.
     running: Pin<Box<Option<Fut>>>,
-    sleep: Option<Pin<Box<Sch::SleepFuture>>>,
+    sleeper: Sleeper<Sch>,
 }
 
 impl<O, Sch: SleepProvider, F, Fut> Drop for PollTask<O, Sch, F, Fut> {
@@ -165,35 +162,30 @@ where
                 drop_caught(this.live.take());
                 return Poll::Ready(());
             }
-            let now = this.scheduler.now();
-            let step = if this.started.is_none() && now < this.due {
-                let wait = this.due - now;
-                // A runtime without a timer panics here.
-                let slept = catch("sleep", || {
-                    let sleep = live.sleep.get_or_insert_with(|| Box::pin(this.scheduler.sleep(wait)));
-                    sleep.as_mut().poll(context).is_ready()
-                });
-                if matches!(slept, Ok(true)) {
-                    live.sleep = None;
+            let begun = match this.started {
+                None => live.sleeper.until(this.due, &this.scheduler, context),
+                started => Ok(started),
+            };
+            let step = match begun {
+                Ok(Some(started)) => {
+                    let read = live.read(this.started.is_none(), context);
+                    this.started = Some(started);
+                    if matches!(read, Ok(true)) {
+                        this.started = None;
+                        this.due = live.source.next_due(started, this.scheduler.now());
+                    }
+                    read
                 }
-                slept
-            } else {
-                let start = this.started.is_none();
-                let started = *this.started.get_or_insert(now);
-                let read = live.read(start, context);
-                if matches!(read, Ok(true)) {
-                    this.started = None;
-                    this.due = live.source.next_due(started, this.scheduler.now());
-                }
-                read
+                Ok(None) => Ok(false),
+                Err(panic) => Err(panic),
             };
             match step {
                 Ok(true) => {}
                 Ok(false) => return Poll::Pending,
                 Err(panic) => {
                     this.cancel.cancel();
-                    if let Some(Live { down, source, running, sleep }) = this.live.take() {
-                        drop_caught((source, running, sleep));
+                    if let Some(Live { down, source, running, sleeper }) = this.live.take() {
+                        drop_caught((source, running, sleeper));
                         fail(down, panic);
                     }
                     return Poll::Ready(());

@@ -15,7 +15,7 @@ use rxrust::{
 
 use crate::{
     error::{catch, complete, drop_caught, fail, schedule},
-    time::{Cancel, Clock, Grid, deadline},
+    time::{BUDGET, Cancel, Clock, Grid, Sleeper, deadline},
 };
 
 /// What [`interval_with`](super::CreateOps::interval_with) does with ticks whose moment passed while it could not run
@@ -88,7 +88,7 @@ where
             count: 0,
             due,
             scheduler: scheduler.clone(),
-            sleep: None,
+            sleeper: Sleeper::default(),
             cancel: cancel.clone(),
         };
         if !schedule("interval", || drop(scheduler.schedule(task, None))) {
@@ -105,7 +105,7 @@ pub struct TicksTask<O, Sch: SleepProvider, T> {
     count: u64,
     due: Duration,
     scheduler: Sch,
-    sleep: Option<Pin<Box<Sch::SleepFuture>>>,
+    sleeper: Sleeper<Sch>,
     cancel: Cancel,
 }
 
@@ -129,35 +129,25 @@ where
     fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
         let this = &mut *self;
         this.cancel.register(context);
-        loop {
+        for _ in 0..BUDGET {
             let Some(down) = &mut this.down else { return Poll::Ready(()) };
             if this.cancel.cancelled() || down.is_closed() {
                 this.cancel.cancel();
                 drop_caught(this.down.take());
-                this.sleep = None;
+                this.sleeper = Sleeper::default();
                 return Poll::Ready(());
             }
-            let now = this.scheduler.now();
-            if now < this.due {
-                let wait = this.due - now;
-                // A runtime without a timer panics here.
-                let slept = catch("sleep", || {
-                    let sleep = this.sleep.get_or_insert_with(|| Box::pin(this.scheduler.sleep(wait)));
-                    sleep.as_mut().poll(context).is_ready()
-                });
-                match slept {
-                    Ok(true) => this.sleep = None,
-                    Ok(false) => return Poll::Pending,
-                    Err(panic) => {
-                        this.cancel.cancel();
-                        if let Some(down) = this.down.take() {
-                            fail(down, panic);
-                        }
-                        return Poll::Ready(());
+            let now = match this.sleeper.until(this.due, &this.scheduler, context) {
+                Ok(Some(now)) => now,
+                Ok(None) => return Poll::Pending,
+                Err(panic) => {
+                    this.cancel.cancel();
+                    if let Some(down) = this.down.take() {
+                        fail(down, panic);
                     }
+                    return Poll::Ready(());
                 }
-                continue;
-            }
+            };
             let (item, last) = (this.ticks.item)(this.count);
             this.count += 1;
             if let Err(panic) = catch("downstream", || down.next(item)) {
@@ -181,5 +171,7 @@ where
                 MissedTicks::Delay => this.ticks.grid.start(now),
             };
         }
+        context.waker().wake_by_ref();
+        Poll::Pending
     }
 }

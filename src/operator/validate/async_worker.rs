@@ -18,11 +18,8 @@ use super::try_map_async::NAME;
 use crate::{
     dead_letter::Reason,
     error::{PanicError, catch, drop_caught, panic_error},
-    time::{Cancel, Tick},
+    time::{BUDGET, Cancel, Tick},
 };
-
-/// How many results in a row before other tasks run.
-const BUDGET: usize = 64;
 
 /// An item that is to be tried now.
 pub struct Start<I> {

@@ -18,6 +18,8 @@ use crate::{
 };
 
 const NAME: &str = "try_map_with_retry";
+/// How many attempts in a row without a delay before others have their turn: some policies never give up.
+const AT_ONCE: u64 = 64;
 
 /// How a [`try_map_with_retry_with`](super::ValidateOps::try_map_with_retry_with) tries an event again.
 ///
@@ -130,7 +132,7 @@ where
                 Err(panic) => (panic.into(), None),
             };
             match delay {
-                Some(Duration::ZERO) => {}
+                Some(Duration::ZERO) if !attempts.is_multiple_of(AT_ONCE) => {}
                 Some(delay) => return Attempt::Again(delay, Failed { item, attempts, reason }),
                 None => return Attempt::Settled(Err(Failed { item, attempts, reason }.reject(stage))),
             }
