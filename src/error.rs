@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    mem::{self, ManuallyDrop},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, PoisonError, RwLock},
 };
@@ -98,7 +99,7 @@ pub(crate) fn named<R>(operator: impl Fn() -> &'static str, f: impl FnOnce() -> 
     }
     let name = Name(operator);
     let value = f();
-    std::mem::forget(name);
+    mem::forget(name);
     value
 }
 
@@ -115,6 +116,40 @@ pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<
     match catch_unwind(AssertUnwindSafe(f)) {
         Ok(value) => Ok(value),
         Err(payload) => Err(panic_error(operator, payload)),
+    }
+}
+
+/// Runs a source that pushes its items into `down` before it returns, and ends `down` after it.
+#[inline(always)]
+pub(crate) fn push<T, E: 'static, O: Observer<T, E>>(
+    operator: &'static str,
+    down: O,
+    items: impl FnOnce(&mut O),
+) {
+    let mut kept = None;
+    let run = catch(operator, || push_and_keep(down, &mut kept, items));
+    match (kept, run) {
+        (Some(down), Ok(())) => complete(down),
+        (Some(down), Err(panic)) => fail(down, panic),
+        // It is kept in any case.
+        (None, _) => {}
+    }
+}
+
+/// Has the observer as a value of its own, so that what operators keep from item to item can be in registers.
+#[inline(never)]
+fn push_and_keep<O>(down: O, kept: &mut Option<O>, items: impl FnOnce(&mut O)) {
+    /// Gives the observer back, after a panic, too. Without a drop of its own, which would need it in memory.
+    struct Keep<'a, O>(ManuallyDrop<Option<O>>, &'a mut Option<O>);
+    impl<O> Drop for Keep<'_, O> {
+        #[inline(always)]
+        fn drop(&mut self) {
+            mem::forget(mem::replace(self.1, self.0.take()));
+        }
+    }
+    let mut keep = Keep(ManuallyDrop::new(Some(down)), kept);
+    if let Some(down) = &mut *keep.0 {
+        items(down);
     }
 }
 

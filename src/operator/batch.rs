@@ -16,7 +16,7 @@ use rxrust::{
 };
 
 use super::create::FromIter;
-use crate::error::{catch, complete, fail};
+use crate::error::push;
 
 /// The most items that are made before they are handed on; how many of an iterator make a batch.
 pub(crate) const BATCH: usize = 256;
@@ -156,8 +156,7 @@ where
     type Unsub = ();
 
     fn subscribe(self, context: C) {
-        let mut down = context.into_inner();
-        let run = catch("from_iter", || {
+        push("from_iter", context.into_inner(), |down| {
             let (mut items, mut over) = (self.0.0.into_iter(), false);
             while !over && !down.is_closed() {
                 let mut room = BATCH;
@@ -169,10 +168,6 @@ where
                 }));
             }
         });
-        match run {
-            Ok(()) => complete(down),
-            Err(panic) => fail(down, panic),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::{catch, complete, fail};
+use crate::error::push;
 
 /// See [`from_iter`](super::CreateOps::from_iter).
 #[derive(Clone)]
@@ -30,24 +30,16 @@ where
 
     #[inline]
     fn subscribe(self, context: C) {
-        let mut down = context.into_inner();
-        match catch("from_iter", || drive(self.0, &mut down)) {
-            Ok(()) => complete(down),
-            Err(panic) => fail(down, panic),
-        }
-    }
-}
-
-/// A function of its own, so that the compiler knows that nothing else can reach `down` meanwhile.
-#[inline(never)]
-fn drive<I: IntoIterator, O: Observer<I::Item, Infallible>>(items: I, down: &mut O) {
-    if down.is_closed() {
-        return;
-    }
-    for item in items {
-        down.next(item);
-        if down.is_closed() {
-            return;
-        }
+        push("from_iter", context.into_inner(), |down| {
+            if down.is_closed() {
+                return;
+            }
+            for item in self.0 {
+                down.next(item);
+                if down.is_closed() {
+                    return;
+                }
+            }
+        });
     }
 }

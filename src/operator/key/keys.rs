@@ -2,6 +2,7 @@ use std::{
     borrow::Borrow,
     collections::VecDeque,
     hash::{BuildHasher, Hash},
+    mem,
     num::NonZeroUsize,
 };
 
@@ -74,11 +75,17 @@ impl<H> Keys<H> {
 }
 
 /// A state for each key.
-#[derive(Clone)]
 pub(crate) struct Table<K, V, H> {
-    keys: Keys<H>,
-    slots: HashTable<Slot<K, V>>,
-    /// For forgetting: the keys in the order in which they are looked at.
+    /// Behind a pointer, and the slots are given away as a value when a key is new: so the operators' states need not
+    /// be in memory for that.
+    keys: Box<Keys<H>>,
+    slots: Slots<K, V>,
+}
+
+/// The states, and for forgetting the keys in the order in which they are looked at.
+#[derive(Clone)]
+struct Slots<K, V> {
+    table: HashTable<Slot<K, V>>,
     clock: VecDeque<K>,
 }
 
@@ -89,13 +96,19 @@ struct Slot<K, V> {
     value: V,
 }
 
+impl<K: Clone, V: Clone, H: Clone> Clone for Table<K, V, H> {
+    fn clone(&self) -> Self {
+        Self { keys: self.keys.clone(), slots: self.slots.clone() }
+    }
+}
+
 impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
     pub(crate) fn new(keys: Keys<H>) -> Self {
-        Self { keys, slots: HashTable::new(), clock: VecDeque::new() }
+        Self { keys: Box::new(keys), slots: Slots { table: HashTable::new(), clock: VecDeque::new() } }
     }
 
     /// The state of `key`; that of a new one is `new`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get<Q>(
         &mut self,
         key: &Q,
@@ -106,9 +119,9 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
         Q: Key<Owned = K> + ?Sized,
         K: Borrow<Q>,
     {
-        let Self { keys, slots, clock } = self;
+        let Self { keys, slots: Slots { table, clock } } = self;
         let hash = keys.hasher.hash_one(key);
-        let slots = match slots.find_entry(hash, |slot| Borrow::<Q>::borrow(&slot.key) == key) {
+        let table = match table.find_entry(hash, |slot| Borrow::<Q>::borrow(&slot.key) == key) {
             Ok(slot) => {
                 let slot = slot.into_mut();
                 slot.used = true;
@@ -116,36 +129,55 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
             }
             Err(absent) => absent.into_table(),
         };
+        let full = OverflowError { operator, capacity: keys.capacity.get() };
+        if keys.is_full(table.len()) {
+            return Err(full);
+        }
         // The state may be a user's, whose making may panic: before anything is changed.
-        let (value, key) = (new(), key.to_owned());
-        if slots.len() >= keys.capacity.get() {
-            if keys.overflow == KeyOverflow::Error {
-                return Err(OverflowError { operator, capacity: keys.capacity.get() });
-            }
-            forget(keys, slots, clock);
-        }
-        if keys.overflow == KeyOverflow::Forget {
-            clock.push_back(key.clone());
-        }
-        let slot = Slot { key, used: false, value };
-        // The hash of an owned key is that of the borrowed one, as `Borrow` demands.
-        let slot = slots.insert_unique(hash, slot, |slot| keys.hasher.hash_one(&slot.key));
-        Ok(&mut slot.into_mut().value)
+        let slot = Slot { value: new(), key: key.to_owned(), used: false };
+        let slots = Slots { table: mem::take(table), clock: mem::take(clock) };
+        let (slots, at) = inserted(slots, keys, hash, slot);
+        (*table, *clock) = (slots.table, slots.clock);
+        // It is there.
+        Ok(&mut table.get_bucket_mut(at).ok_or(full)?.value)
     }
 }
 
+impl<H> Keys<H> {
+    /// Whether there is neither room for a new key nor a policy that makes some.
+    fn is_full(&self, len: usize) -> bool {
+        len >= self.capacity.get() && self.overflow == KeyOverflow::Error
+    }
+}
+
+/// With a key more, and the place of its state.
 #[cold]
-fn forget<K: Hash + Eq, V, H: BuildHasher>(
+fn inserted<K: Hash + Eq + Clone, V, H: BuildHasher>(
+    mut slots: Slots<K, V>,
     keys: &Keys<H>,
-    slots: &mut HashTable<Slot<K, V>>,
-    clock: &mut VecDeque<K>,
-) {
-    while let Some(key) = clock.pop_front() {
-        let Ok(mut slot) = slots.find_entry(keys.hasher.hash_one(&key), |slot| slot.key == key) else {
+    hash: u64,
+    slot: Slot<K, V>,
+) -> (Slots<K, V>, usize) {
+    if slots.table.len() >= keys.capacity.get() {
+        forget(keys, &mut slots);
+    }
+    if keys.overflow == KeyOverflow::Forget {
+        slots.clock.push_back(slot.key.clone());
+    }
+    // The hash of an owned key is that of the borrowed one, as `Borrow` demands.
+    let slot = slots.table.insert_unique(hash, slot, |slot| keys.hasher.hash_one(&slot.key));
+    let at = slot.bucket_index();
+    (slots, at)
+}
+
+fn forget<K: Hash + Eq, V, H: BuildHasher>(keys: &Keys<H>, slots: &mut Slots<K, V>) {
+    while let Some(key) = slots.clock.pop_front() {
+        let hash = keys.hasher.hash_one(&key);
+        let Ok(mut slot) = slots.table.find_entry(hash, |slot| slot.key == key) else {
             continue;
         };
-        if std::mem::take(&mut slot.get_mut().used) {
-            clock.push_back(key);
+        if mem::take(&mut slot.get_mut().used) {
+            slots.clock.push_back(key);
         } else {
             slot.remove();
             return keys.forgotten.add(1);

@@ -1,3 +1,6 @@
+use std::mem;
+
+use super::chunks::pushed;
 use crate::operator::apply::{Emit, Kernel};
 
 /// See [`moving_average`](super::WindowOps::moving_average).
@@ -68,7 +71,7 @@ impl Mean {
         self.head += value;
         match self.values.get_mut(self.at) {
             Some(oldest) => *oldest = value,
-            None => self.values.push(value),
+            None => self.values = pushed(mem::take(&mut self.values), value),
         }
         self.at += 1;
         if self.values.len() < self.count {
@@ -77,28 +80,31 @@ impl Mean {
         // In the first block there are no tails, and none is left after the last value of a block.
         let sum = self.head + self.tails.get(self.at).copied().unwrap_or(0.0);
         if self.at == self.count {
-            self.turn();
+            self.tails = tails(mem::take(&mut self.tails), &self.values);
+            (self.at, self.head) = (0, 0.0);
         }
-        Emit::Item(if sum.is_finite() { sum / self.count as f64 } else { self.scaled() })
+        Emit::Item(if sum.is_finite() { sum / self.count as f64 } else { scaled(&self.values, self.count) })
     }
+}
 
-    /// Begins the next block.
-    #[inline(never)]
-    fn turn(&mut self) {
-        let mut sum = 0.0;
-        self.tails.resize(self.count, 0.0);
-        for (tail, value) in self.tails.iter_mut().zip(&self.values).rev() {
-            sum += *value;
-            *tail = sum;
-        }
-        (self.at, self.head) = (0, 0.0);
-    }
+// What is rare is given values, not `self`, which need not be in memory for it.
 
-    /// Where the sum is too large for an `f64`, the mean is not.
-    #[cold]
-    fn scaled(&self) -> f64 {
-        self.values.iter().map(|value| value / self.count as f64).sum()
+/// Of a block: the sum of each value and all after it.
+#[inline(never)]
+fn tails(mut tails: Vec<f64>, values: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
+    tails.resize(values.len(), 0.0);
+    for (tail, value) in tails.iter_mut().zip(values).rev() {
+        sum += *value;
+        *tail = sum;
     }
+    tails
+}
+
+/// Where the sum is too large for an `f64`, the mean is not.
+#[cold]
+fn scaled(values: &[f64], count: usize) -> f64 {
+    values.iter().map(|value| value / count as f64).sum()
 }
 
 #[cfg(test)]
