@@ -225,3 +225,29 @@ fn a_buffer_without_a_name_tells_nothing() {
     s.advance_by(ms(20));
     assert_eq!((seen.items(), told.registrations()), (vec!['a'], 0));
 }
+
+/// Nothing is skipped in silence: each is a letter and counted, and the log is told without being flooded.
+#[test]
+fn what_is_skipped_is_a_letter_a_count_and_a_line_in_a_log_that_is_not_flooded() {
+    let (s, told, queue) = (Scheduler::new(), Recorder::default(), MemoryQueue::new(100));
+    let mut log = Kind::subject::<String, Infallible>();
+    let lines = record(s.on(log.clone()).throttle_first(ms(10)));
+    let seen = with_local_recorder(&told, || {
+        let texts = s.cold("xaxxxxbxxxxxxxxx|").map(|c| c.to_string());
+        let decoded = texts.map_err(std::io::Error::other).stream_error().try_map_stage("decode", |text| {
+            if text == "x" { Err(Reason::other("an x")) } else { Ok(text.clone()) }
+        });
+        let told =
+            decoded.measured_results("decode").tap(move |result: &Result<String, Rejected<String>>| {
+                if let Err(rejected) = result {
+                    log.next(rejected.to_string());
+                }
+            });
+        record(told.dead_letter(queue.clone()))
+    });
+    s.advance_by(ms(100));
+    assert_eq!(seen.items(), ["a", "b"]);
+    assert_eq!(queue.letters().len(), 14);
+    assert_eq!(told.counter(FAILURES, "stage=decode"), 14);
+    assert_eq!(lines.items(), ["decode: an x"; 2]);
+}

@@ -17,6 +17,7 @@ use rxevents::{
     prelude::*,
     rx::{scheduler::SleepProvider, subscription::IntoBoxedSubscription},
     testing::record,
+    time::Clock,
 };
 
 use super::flavour::{Kind, Scheduler, Sub};
@@ -383,4 +384,58 @@ fn what_the_futures_reject_says_how_often_it_was_tried() {
         "a 3 a fails",
     ];
     assert_eq!(log.items(), expected);
+}
+
+/// Five at once of 100 ms each, and a consumer that takes 1,000 ms for each result.
+#[test]
+fn what_is_in_flight_goes_on_while_the_consumer_is_busy() {
+    let (s, finished) = (Scheduler::new(), Arc::new(Mutex::new(vec![])));
+    let (clock, log, consumer) = (s.clone(), finished.clone(), s.clone());
+    let results = s.cold("(abcde)|").try_map_async_with_retry(at_once(5), again(0, 0), move |c| {
+        let (c, clock, log, work) = (*c, clock.clone(), log.clone(), clock.sleep(ms(100)));
+        async move {
+            work.await;
+            lock(&log).push(clock.now());
+            Ok(c)
+        }
+    });
+    let seen = record(results.map(letter).concat_map(move |c| consumer.cold("1s (x|)").map(move |_| c)));
+    s.advance_by(ms(10_000));
+    assert_eq!(*lock(&finished), [ms(100); 5]);
+    seen.assert_marbles("1100ms a 999ms b 999ms c 999ms d 999ms (e|)");
+}
+
+/// The last three fail, and the later an item the sooner it is done.
+#[test]
+fn failures_at_the_end_neither_hold_the_end_nor_change_the_order() {
+    for ordered in [true, false] {
+        let s = Scheduler::new();
+        let (clock, wait) = (s.clone(), Arc::new(AtomicUsize::new(20)));
+        let ask = move |&(key, n): &(char, u32)| {
+            let time = ms(wait.fetch_sub(2, Ordering::SeqCst) as u64);
+            let answer = clock.sleep(time);
+            async move {
+                answer.await;
+                if n < 3 { Ok(format!("{key}{n}")) } else { Err(Reason::other("late")) }
+            }
+        };
+        let items = [('a', 0), ('b', 0), ('a', 1), ('b', 1), ('a', 2), ('b', 3), ('a', 3), ('b', 4)];
+        let retry = EventRetry::new(Retry::times(0));
+        let retry = if ordered { retry.ordered() } else { retry };
+        let dead = Arc::new(Mutex::new(vec![]));
+        let letters = dead.clone();
+        let done = s.on(Kind::from_iter(items)).try_map_async_with_retry_with(at_once(4), retry, ask);
+        let seen = record(done.route_failures(observer(move |rejected: Rejected<(char, u32)>| {
+            lock(&letters).push(rejected.item);
+        })));
+        s.advance_by(ms(1000));
+        assert!(seen.is_over());
+        let (mut good, mut dead) = (seen.items(), lock(&dead).clone());
+        if !ordered {
+            good.sort_by_key(|item| item.chars().rev().collect::<String>());
+            dead.sort_by_key(|(key, n)| (*n, *key != 'b'));
+        }
+        assert_eq!(good, ["a0", "b0", "a1", "b1", "a2"]);
+        assert_eq!(dead, [('b', 3), ('a', 3), ('b', 4)]);
+    }
 }

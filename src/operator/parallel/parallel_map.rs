@@ -1,4 +1,4 @@
-use std::{convert::Infallible, marker::PhantomData, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, marker::PhantomData, sync::Arc};
 
 use rxrust::{
     context::{Context, LocalScope, SharedScope},
@@ -9,7 +9,7 @@ use rxrust::{
 
 use super::{
     Parallel,
-    work::{Bell, Done, Job, Next, Work},
+    work::{Bell, Done, Job, Next, Queued, Work},
 };
 use crate::{
     dead_letter::Reason,
@@ -70,7 +70,8 @@ where
         let work = Arc::new(Work::new(self.how, self.f));
         let cancel = work.cancel.clone();
         let wait = !C::Scope::THREADS;
-        let machine = Delivery { down: Down::new(down), work: work.clone(), end: None, wait };
+        let machine =
+            Delivery { down: Down::new(down), work: work.clone(), ready: VecDeque::new(), end: None, wait };
         let gate: GateOf<C, MachineOf<C, F, I, T, E>, Input<E>> = C::Scope::gate(machine);
         let feed = Feed {
             bell: C::Scope::bell(&gate),
@@ -126,6 +127,8 @@ pub enum Input<E> {
 pub struct Delivery<O, F, I, T, E> {
     down: Down<O>,
     work: Arc<Work<F, I, T>>,
+    /// Results that are being delivered.
+    ready: VecDeque<Done<I, T>>,
     /// The end, once all before it has been delivered.
     end: Option<Input<E>>,
     /// Nobody else delivers: it waits for the results at the end.
@@ -151,14 +154,15 @@ where
             if self.work.cancel.cancelled() {
                 return Step::Done;
             }
-            match self.work.take() {
-                Next::Ready(done) => {
-                    let Self { down, work, .. } = self;
-                    match work.delivering(|| down.next(done)) {
-                        Step::Continue => {}
-                        done => return done,
-                    }
+            if let Some(done) = self.ready.pop_front() {
+                let Self { down, work, .. } = self;
+                match work.delivering(|| down.next(done)) {
+                    Step::Continue => continue,
+                    done => return done,
                 }
+            }
+            match self.work.take(&mut self.ready) {
+                Next::Ready => {}
                 Next::NotYet if self.wait && self.end.is_some() => self.work.wait_for_result(),
                 Next::NotYet => return Step::Continue,
                 Next::Nothing => {
@@ -201,12 +205,12 @@ where
     Sc: Flow,
     M: Machine<Input<E>>,
 {
-    /// Takes an item in, once there is room; whether a job is to be started for it.
-    fn queue(&self, mut item: I) -> bool {
+    /// Takes an item in, once there is room.
+    fn queue(&self, mut item: I) -> Queued {
         let mut wait = true;
         loop {
             match self.work.queue(item, wait) {
-                Ok(start) => return start,
+                Ok(queued) => return queued,
                 Err(back) => item = back,
             }
             wait = self.work.wait_for_room(!Sc::THREADS) && !self.work.cancel.cancelled();
@@ -229,10 +233,11 @@ where
         if self.gate.closed() {
             return;
         }
-        if self.queue(item) {
+        let Queued { start, ready } = self.queue(item);
+        if start {
             Job { work: self.work.clone(), bell: self.bell.clone() }.spawn();
         }
-        if !Sc::THREADS {
+        if !Sc::THREADS && ready {
             Sc::send(&self.gate, Input::Ready, never);
         }
     }

@@ -7,6 +7,7 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use rayon::Yield;
@@ -28,6 +29,8 @@ pub(super) type Bell = Arc<dyn Fn() + Send + Sync>;
 pub(super) struct Work<F, I, T> {
     how: Parallel,
     f: Arc<F>,
+    /// How many the pool has.
+    threads: usize,
     line: Mutex<Line<I, Done<I, T>>>,
     /// A result is ready, or there is room.
     changed: Condvar,
@@ -46,8 +49,10 @@ struct Line<I, R> {
     /// The number of the first place.
     first: u64,
     in_flight: usize,
-    /// How many of them are results that have not been delivered.
+    /// How many of them are results that nobody has taken.
     done: usize,
+    /// How many of them are results that are being delivered.
+    taken: usize,
     /// How many threads wait.
     waiting: usize,
 }
@@ -61,25 +66,47 @@ impl<I, R> Line<I, R> {
     /// Whether to wake who waits: when the pool has half of what it may have, not for each item, as that would cost more
     /// than many an item. Who waits looks by itself, too, now and then: so slow work is not held up.
     fn is_low(&self, in_flight: usize) -> bool {
-        self.waiting > 0 && (self.in_flight - self.done) * 2 <= in_flight
+        self.waiting > 0 && (self.in_flight - self.done - self.taken) * 2 <= in_flight
     }
 }
 
-/// The next result.
-pub(super) enum Next<R> {
-    Ready(R),
+/// Whether there are results.
+pub(super) enum Next {
+    Ready,
     /// Work is in flight.
     NotYet,
     Nothing,
 }
 
+/// An item has been taken in.
+pub(super) struct Queued {
+    /// A job is to be started for it.
+    pub(super) start: bool,
+    /// There are results to deliver.
+    pub(super) ready: bool,
+}
+
 impl<F, I, T> Work<F, I, T> {
     pub(super) fn new(how: Parallel, f: Arc<F>) -> Self {
         let (queue, results) = (VecDeque::new(), VecDeque::new());
+        let threads = match &how.pool {
+            Some(pool) => pool.current_num_threads(),
+            None => rayon::current_num_threads(),
+        };
         Self {
             how,
             f,
-            line: Mutex::new(Line { queue, jobs: 0, results, first: 0, in_flight: 0, done: 0, waiting: 0 }),
+            threads,
+            line: Mutex::new(Line {
+                queue,
+                jobs: 0,
+                results,
+                first: 0,
+                in_flight: 0,
+                done: 0,
+                taken: 0,
+                waiting: 0,
+            }),
             changed: Condvar::new(),
             deliverer: AtomicUsize::new(0),
             cancel: Cancel::default(),
@@ -91,55 +118,58 @@ impl<F, I, T> Work<F, I, T> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes an item in; whether a job is to be started for it. Gives it back where it is full and `wait`.
-    pub(super) fn queue(&self, item: I, wait: bool) -> Result<bool, I> {
-        let threads = match &self.how.pool {
-            Some(pool) => pool.current_num_threads(),
-            None => rayon::current_num_threads(),
-        };
+    /// Takes an item in. Gives it back where it is full and `wait`.
+    pub(super) fn queue(&self, item: I, wait: bool) -> Result<Queued, I> {
         let mut line = self.lock();
         if wait && line.in_flight >= self.how.in_flight.get() {
             return Err(item);
         }
-        let number = line.first + line.in_flight as u64;
+        let number = line.first + line.in_flight as u64 - line.taken as u64;
         line.in_flight += 1;
         if self.how.ordered {
             line.results.push_back(None);
         }
         line.queue.push_back((number, item));
-        let start = line.jobs < threads;
+        let start = line.jobs < self.threads;
         line.jobs += usize::from(start);
-        Ok(start)
+        Ok(Queued { start, ready: line.is_ready() })
     }
 
-    /// The next item for a job; without one, the job is over.
-    fn next(&self) -> Option<(u64, I)> {
-        let mut line = self.lock();
-        let next = line.queue.pop_front();
-        line.jobs -= usize::from(next.is_none());
-        next
-    }
-
-    /// Stores a result; whether it can be delivered now. Gives it back where nobody listens any more.
-    fn put(&self, number: u64, done: Done<I, T>) -> Result<bool, Done<I, T>> {
+    /// Stores what a job has done; whether the next result is among it. What nobody listens to any more stays in its
+    /// hands.
+    fn put(&self, hands: &mut Hands<I, T>) -> bool {
         let mut line = self.lock();
         if self.cancel.cancelled() {
-            return Err(done);
+            return false;
         }
-        let ready = if self.how.ordered {
-            let at = number.wrapping_sub(line.first) as usize;
-            match line.results.get_mut(at) {
-                Some(place) => *place = Some(done),
-                None => return Err(done),
+        let mut ready = false;
+        for (number, done) in hands.done.drain(..) {
+            line.done += 1;
+            if !self.how.ordered {
+                line.results.push_back(Some(done));
+                ready = true;
+                continue;
             }
-            at == 0
-        } else {
-            line.results.push_back(Some(done));
-            true
-        };
-        line.done += 1;
+            let at = number.wrapping_sub(line.first) as usize;
+            ready |= at == 0;
+            // The place is there: it was made with the number.
+            if let Some(place) = line.results.get_mut(at) {
+                *place = Some(done);
+            }
+        }
         self.wake(line);
-        Ok(ready)
+        ready
+    }
+
+    /// Gives a job something to do; without it, the job is over.
+    fn take_up(&self, hands: &mut Hands<I, T>) -> bool {
+        let mut line = self.lock();
+        // Something is left for the other threads.
+        let fair = line.queue.len() / (2 * self.threads);
+        let some = hands.size.min(fair.max(1)).min(line.queue.len());
+        hands.items.extend(line.queue.drain(..some));
+        line.jobs -= usize::from(some == 0);
+        some > 0
     }
 
     fn wake(&self, line: MutexGuard<'_, Line<I, Done<I, T>>>) {
@@ -150,19 +180,29 @@ impl<F, I, T> Work<F, I, T> {
         }
     }
 
-    /// Takes the next result, which makes room.
-    pub(super) fn take(&self) -> Next<Done<I, T>> {
+    /// Takes the next results. Those taken before have been delivered, which makes room.
+    pub(super) fn take(&self, results: &mut VecDeque<Done<I, T>>) -> Next {
         let mut line = self.lock();
-        if line.is_ready()
+        let delivered = mem::take(&mut line.taken);
+        line.in_flight -= delivered;
+        // Few at once: they keep their room until all are delivered.
+        let most = (self.how.in_flight.get() / 8).max(1);
+        while line.taken < most
+            && line.is_ready()
             && let Some(done) = line.results.pop_front().flatten()
         {
+            results.push_back(done);
             line.first += 1;
-            line.in_flight -= 1;
-            line.done -= 1;
-            self.wake(line);
-            return Next::Ready(done);
+            line.taken += 1;
         }
-        if line.in_flight == 0 { Next::Nothing } else { Next::NotYet }
+        line.done -= line.taken;
+        let next = match line.taken {
+            0 if line.in_flight == 0 => Next::Nothing,
+            0 => Next::NotYet,
+            _ => Next::Ready,
+        };
+        self.wake(line);
+        next
     }
 
     /// Runs `deliver` as the thread that delivers.
@@ -233,6 +273,18 @@ impl<F, I, T> Work<F, I, T> {
 
 /// How many items a job works on before others in the pool have their turn.
 const TURN: usize = 64;
+/// How many it takes up at once, at most, and how long they may take: so quick items cost few locks, and slow ones wait
+/// for a thread and not for each other.
+const HANDFUL: usize = 16;
+const QUICK: Duration = Duration::from_micros(50);
+
+/// What a job has taken up, and what it has done.
+struct Hands<I, T> {
+    items: Vec<(u64, I)>,
+    done: Vec<(u64, Done<I, T>)>,
+    /// How many it takes up at once.
+    size: usize,
+}
 
 /// A job of the pool: works on one item after the other. A job for each item would cost more than many an item.
 pub(super) struct Job<F, I, T> {
@@ -259,32 +311,41 @@ where
 
     /// Never panics: that would end the process.
     fn run(self) {
-        for _ in 0..TURN {
-            match self.work.next() {
-                Some((number, item)) => self.work_on(number, item),
-                None => return drop_caught(self),
+        let mut hands = Hands { items: Vec::new(), done: Vec::new(), size: 1 };
+        let mut turn = 0;
+        while turn < TURN {
+            if !self.work.take_up(&mut hands) {
+                return drop_caught(self);
             }
+            turn += hands.items.len();
+            let begun = Instant::now();
+            for (number, item) in hands.items.drain(..) {
+                if let Some(done) = self.work_on(item) {
+                    hands.done.push((number, done));
+                }
+            }
+            hands.size = if begun.elapsed() < QUICK { HANDFUL.min(2 * hands.size) } else { 1 };
+            // With empty hands, as delivery may take long.
+            if self.work.put(&mut hands) {
+                (self.bell)();
+            }
+            drop_caught(mem::take(&mut hands.done));
         }
         self.spawn();
     }
 
-    fn work_on(&self, number: u64, item: I) {
-        let Self { work, bell } = self;
-        if work.cancel.cancelled() {
-            return drop_caught(item);
+    fn work_on(&self, item: I) -> Option<Done<I, T>> {
+        let Work { cancel, f, how, .. } = &*self.work;
+        if cancel.cancelled() {
+            drop_caught(item);
+            return None;
         }
-        let stage = work.how.stage;
-        let done = match attempt(stage, || (work.f)(&item)) {
+        match attempt(how.stage, || f(&item)) {
             Ok(value) => {
                 drop_caught(item);
-                Ok(value)
+                Some(Ok(value))
             }
-            Err(reason) => Err(Rejected::new(item, stage, reason)),
-        };
-        match work.put(number, done) {
-            Ok(true) => bell(),
-            Ok(false) => {}
-            Err(unheard) => drop_caught(unheard),
+            Err(reason) => Some(Err(Rejected::new(item, how.stage, reason))),
         }
     }
 }

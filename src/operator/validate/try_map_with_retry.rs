@@ -6,7 +6,7 @@ use std::{
 use crate::{
     buffer::{Buffer, Overflow},
     dead_letter::{Reason, Rejected},
-    error::{OverflowError, catch, named},
+    error::{OverflowError, PanicError, catch, named},
     held::QueueMeter,
     operator::{
         apply::Emit,
@@ -80,6 +80,8 @@ pub struct TryMapWithRetry<F, I, T> {
 }
 
 pub(super) type Done<I, T> = Result<T, Rejected<I>>;
+/// What an attempt gives.
+type Tried<T> = Result<Result<T, Reason>, PanicError>;
 
 /// An item that waits, and its last attempt.
 #[derive(Clone)]
@@ -118,12 +120,16 @@ where
         Self { retry, f, random: None, waiting, line, next: 0, ended: false, meter: QueueMeter::default() }
     }
 
-    /// Tries it until it settles or has to wait.
-    fn attempt(&mut self, item: I, mut attempts: u64) -> Attempt<I, T> {
-        let Self { retry: EventRetry { policy, stage, .. }, f, random, .. } = self;
+    #[inline(always)]
+    fn try_once(&mut self, item: &I) -> Tried<T> {
+        catch(self.retry.stage, || (self.f)(item))
+    }
+
+    /// What becomes of an item that was tried: it is tried again until it settles or has to wait.
+    fn attempt(&mut self, item: I, mut attempts: u64, mut tried: Tried<T>) -> Attempt<I, T> {
         loop {
-            attempts += 1;
-            let (reason, delay) = match catch(stage, || f(&item)) {
+            let Self { retry: EventRetry { policy, stage, .. }, random, .. } = self;
+            let (reason, delay) = match tried {
                 Ok(Ok(value)) => return Attempt::Settled(Ok(value)),
                 Ok(Err(reason)) => {
                     let delay = named(|| stage, || policy.wait(attempts, &reason, random));
@@ -136,6 +142,8 @@ where
                 Some(delay) => return Attempt::Again(delay, Failed { item, attempts, reason }),
                 None => return Attempt::Settled(Err(Failed { item, attempts, reason }.reject(stage))),
             }
+            attempts += 1;
+            tried = self.try_once(&item);
         }
     }
 
@@ -209,15 +217,28 @@ where
         Ok(None)
     }
 
+    /// An item arrives while others are in the line, or wait.
     fn arrive(&mut self, item: I, now: impl Fn() -> Duration) -> Result<Option<Done<I, T>>, OverflowError> {
         // Ordered, one at most comes out: what is left there is for the timer.
         let mut out = self.head();
         if self.make_room(&mut out)? {
             return Ok(out);
         }
+        let tried = self.try_once(&item);
+        self.enter(item, tried, out, now)
+    }
+
+    /// An item that was tried once; `out` is what comes out instead, if there is something.
+    fn enter(
+        &mut self,
+        item: I,
+        tried: Tried<T>,
+        out: Option<Done<I, T>>,
+        now: impl Fn() -> Duration,
+    ) -> Result<Option<Done<I, T>>, OverflowError> {
         let number = self.next;
         self.next += 1;
-        let attempt = self.attempt(item, 0);
+        let attempt = self.attempt(item, 1, tried);
         if !self.retry.ordered {
             return match attempt {
                 Attempt::Settled(done) => Ok(Some(done)),
@@ -239,7 +260,8 @@ where
     fn try_again(&mut self, now: Duration) -> Option<Done<I, T>> {
         let first = self.waiting.first_entry().filter(|first| first.key().0 <= now)?;
         let ((_, number), Failed { item, attempts, .. }) = first.remove_entry();
-        let place = match self.attempt(item, attempts) {
+        let tried = self.try_once(&item);
+        let place = match self.attempt(item, attempts + 1, tried) {
             Attempt::Settled(done) if !self.retry.ordered => return Some(done),
             Attempt::Settled(done) => Place::Settled(done),
             Attempt::Again(delay, failed) => {
@@ -288,7 +310,15 @@ where
 
     #[inline]
     fn next<S: Clock>(&mut self, item: I, time: &Time<S>) -> Emit<Done<I, T>> {
-        let out = self.arrive(item, || time.now());
+        let out = if self.is_over() {
+            // Most items: nothing waits, and it settles at once.
+            match self.try_once(&item) {
+                Ok(Ok(value)) => return Emit::Item(Ok(value)),
+                failed => self.enter(item, failed, None, || time.now()),
+            }
+        } else {
+            self.arrive(item, || time.now())
+        };
         self.report();
         if !self.is_over() {
             self.arm(time);
