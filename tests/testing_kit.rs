@@ -8,7 +8,7 @@ use std::{
 };
 
 use rxevents::{
-    assert_marbles,
+    assert_marbles, assert_subscriptions,
     prelude::*,
     testing::{
         SharedVirtualScheduler, Signal, TestLocal, TestShared, VirtualScheduler, VirtualTime,
@@ -390,4 +390,36 @@ fn threads_feed_a_shared_pipeline_on_virtual_time() {
     subject.complete();
     scheduler.advance_by(ms(10));
     assert_eq!((seen.items().len(), seen.is_over(), scheduler.tasks()), (1000, true, 0));
+}
+
+both! {
+    subscriptions_are_noted: |s, Ctx| {
+        let (source, subscriptions) = s.watch(s.cold("-a-b|"));
+        assert_subscriptions!(subscriptions);
+        let whole = record(source.clone());
+        s.advance_by(ms(2));
+        let mut part = record(source.clone().take_while(|c| *c != 'b'));
+        s.advance_by(ms(1));
+        let mut open = record(source.clone().merge(s.on(Ctx::never()).map_err(|never| match never {})));
+        s.advance_by(ms(3));
+        assert_subscriptions!(subscriptions, "^---!", "--^--!", "---^");
+        part.unsubscribe();
+        open.unsubscribe();
+        assert_subscriptions!(subscriptions, "^---!", "--^--!", "---^--!");
+        assert!(whole.is_over());
+        s.assert_no_leaks();
+        let failed = panic_of(|| assert_subscriptions!(subscriptions, "^---!"));
+        assert!(failed.ends_with("expected: 0ns to 4ms\n    actual: 0ns to 4ms, 2ms to 5ms, 3ms to 6ms"), "{failed}");
+    }
+
+    what_is_left_is_told: |s, Ctx| {
+        let hot = s.hot("a-b-c|");
+        let mut seen = record(hot.clone().delay(ms(100)));
+        let failed = panic_of(|| s.assert_no_leaks());
+        assert_eq!(failed, "left behind: tasks: 2, sleeps: 2, open subscriptions: 1");
+        seen.unsubscribe();
+        assert_eq!(s.leaks().map(|left| (left.tasks, left.subscriptions)), Some((1, 0)), "the hot source itself");
+        s.advance_by(ms(5));
+        s.assert_no_leaks();
+    }
 }

@@ -15,7 +15,10 @@ use rxrust::{
     scheduler::Scheduler,
 };
 
-use super::virtual_scheduler::{Flavour, Rank, Sleep, Timeline, VirtualTime};
+use super::{
+    virtual_scheduler::{Flavour, Rank, Sleep, Timeline, VirtualTime},
+    watch::Watched,
+};
 use crate::{gate::Signal, operator::share::Subject, time::Cancel};
 
 /// The error of a `#`.
@@ -359,7 +362,8 @@ impl<O: Observer<char, MarbleError>> Future for MarbleTask<O> {
 }
 
 /// The source that [`VirtualTime::hot`] gives.
-pub type Hot<F> = Subject<char, MarbleError, <F as Flavour>::Scope>;
+pub type Hot<F> = Watched<Relay<F>>;
+type Relay<F> = Subject<char, MarbleError, <F as Flavour>::Scope>;
 
 impl<F: Flavour + ?Sized> VirtualTime<F> {
     /// A source that starts anew for each subscriber, when it subscribes. A text without an end leaves the
@@ -407,13 +411,13 @@ impl<F: Flavour + ?Sized> VirtualTime<F> {
     #[track_caller]
     pub fn hot(&self, text: &str) -> F::Context<Hot<F>>
     where
-        Self: Scheduler<MarbleTask<Hot<F>>>,
+        Self: Scheduler<MarbleTask<Relay<F>>>,
     {
         let marbles = Marbles::expect(MarbleKind::Hot, text, self.timeline().frame);
-        let subject = Hot::<F>::new();
+        let subject = Relay::<F>::new();
         let (signals, cancel) = (marbles.signals.into(), Cancel::default());
         self.schedule(MarbleTask::new(self.timeline(), signals, subject.clone(), false, cancel), None);
-        F::Context::from_parts(subject, self.clone())
+        self.watch(F::Context::from_parts(subject, self.clone())).0
     }
 }
 

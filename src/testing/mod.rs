@@ -70,11 +70,13 @@
 mod marbles;
 mod probe;
 mod virtual_scheduler;
+mod watch;
 
-pub use crate::{assert_marbles, gate::Signal};
+pub use crate::{assert_marbles, assert_subscriptions, gate::Signal};
 pub use marbles::{Cold, Hot, MarbleError, MarbleKind, MarbleSyntaxError, MarbleTask, Marbles};
 pub use probe::{Probe, Recording, record, record_during};
 pub use virtual_scheduler::{
     Flavour, POLL_LIMIT, SharedVirtualScheduler, Sleep, TestLocal, TestShared, VirtualScheduler, VirtualTime,
     VirtualTimeLimit,
 };
+pub use watch::{Leaks, Subscriptions, Watched, WatchedObserver, WatchedSubscription};

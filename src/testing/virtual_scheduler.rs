@@ -112,6 +112,8 @@ struct State {
     ids: u64,
     ready: VecDeque<u64>,
     sleeps: BTreeMap<Due, Waker>,
+    /// How many subscriptions of watched sources are open.
+    open: usize,
 }
 
 impl State {
@@ -141,6 +143,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Timeline {
+    pub(super) fn opened(&self) {
+        self.state().open += 1;
+    }
+
+    pub(super) fn closed(&self) {
+        self.state().open -= 1;
+    }
+
+    pub(super) fn open(&self) -> usize {
+        self.state().open
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
