@@ -1,18 +1,25 @@
 //! Virtual time and marbles, as a user's own tests use them.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use proptest::{
+    prop_assert, prop_assert_eq,
+    test_runner::{TestError, TestRunner},
+};
 use rxevents::{
     assert_marbles, assert_subscriptions,
     prelude::*,
+    source::{Class, PaymentLines},
     testing::{
         SharedVirtualScheduler, Signal, TestLocal, TestShared, VirtualScheduler, VirtualTime,
-        VirtualTimeLimit, record, record_during,
+        VirtualTimeLimit, record, record_during, strategy,
     },
     time::Clock,
 };
@@ -422,4 +429,40 @@ both! {
         s.advance_by(ms(5));
         s.assert_no_leaks();
     }
+}
+
+/// A text of marbles is read as it was made; what fails shrinks to what matters.
+#[test]
+fn strategies_make_marbles_and_shrink() {
+    let runner = TestRunner::deterministic;
+    let seen = RefCell::new(BTreeSet::new());
+    runner()
+        .run(&strategy::marbles(30), |text| {
+            seen.borrow_mut().extend(text.chars());
+            let s = VirtualScheduler::new();
+            let items = record(s.cold(&text));
+            s.advance_by(Duration::from_secs(60));
+            // The units of times are no items.
+            let words = text.split(' ').enumerate().filter(|(_, word)| !word.ends_with("ms"));
+            let letters = words.flat_map(|(_, word)| word.chars()).filter(char::is_ascii_alphabetic);
+            prop_assert!(letters.eq(items.items()), "{}", text);
+            prop_assert_eq!(items.is_over(), text.ends_with(['|', '#']));
+            Ok(())
+        })
+        .unwrap();
+    let failed = runner().run(&strategy::marbles(30), |text| {
+        prop_assert!(!text.contains('c'));
+        Ok(())
+    });
+    let Err(TestError::Fail(_, smallest)) = failed else { panic!("{failed:?}") };
+    assert_eq!(smallest, "c|");
+    assert!("abcdef-(|#m".chars().all(|c| seen.borrow().contains(&c)), "{seen:?}");
+
+    let lines = strategy::events(|seed| PaymentLines::new(seed).malformed(0.1).invalid(0.1), 100);
+    let failed = runner().run(&lines, |lines| {
+        prop_assert!(lines.iter().all(|(class, _)| *class != Class::Malformed));
+        Ok(())
+    });
+    let Err(TestError::Fail(_, smallest)) = failed else { panic!("{failed:?}") };
+    assert_eq!(smallest.len(), 1);
 }

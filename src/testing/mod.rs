@@ -69,6 +69,8 @@
 
 mod marbles;
 mod probe;
+#[cfg(feature = "proptest")]
+pub mod strategy;
 mod virtual_scheduler;
 mod watch;
 
