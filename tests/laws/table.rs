@@ -1,11 +1,15 @@
 //! The operators, each on a given source.
 
-use std::{collections::HashSet, future::ready, num::NonZeroUsize};
+use std::{collections::HashSet, convert::Infallible, future::ready, num::NonZeroUsize};
 
 use rxevents::{
-    operator::apply::{Emit, Kernel},
+    operator::{
+        apply::{Emit, Kernel},
+        timed::{Time, TimedKernel},
+    },
     prelude::*,
     rx::observable::IntoBoxedCoreObservable,
+    time::Clock,
 };
 use validator::Validate;
 
@@ -87,6 +91,28 @@ impl Kernel<i64, i64> for Same {
 
     fn next(&mut self, item: i64) -> Emit<i64> {
         Emit::Item(item)
+    }
+}
+
+struct SameOnTime;
+
+impl TimedKernel<i64, i64> for SameOnTime {
+    const NAME: &'static str = "same";
+
+    fn next<S: Clock>(&mut self, item: i64, _time: &Time<S>) -> Emit<i64> {
+        Emit::Item(item)
+    }
+
+    fn tick<S: Clock>(&mut self, _time: &Time<S>) -> Emit<i64> {
+        Emit::Skip
+    }
+
+    fn complete<S: Clock>(&mut self, _time: &Time<S>) -> Emit<i64> {
+        Emit::End
+    }
+
+    fn is_idle(&self) -> bool {
+        true
     }
 }
 
@@ -266,6 +292,134 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("measured", |e| out(e.measured("laws"))),
         Op::new("measured_results", |e| {
             out(e.map(Ok::<i64, ()>).measured_results("laws").filter_map(Result::ok))
+        }),
+        Op::new("from_iter", |e| out(e.flat_map(|v| Kind::from_iter([v]).stream_error()))),
+        Op::new("of", |e| out(e.flat_map(|v| Kind::of(v).stream_error()))),
+        Op::new("empty", |e| out(e.flat_map(|v| Kind::empty().merge(Kind::of(v)).stream_error()))),
+        Op::new("never", |e| out(e.flat_map(|v| Kind::of(v).merge(Kind::never()).take(1).stream_error()))),
+        Op::new("throw_err", |e| {
+            out(e.flat_map(|v| Kind::throw_err(v).on_error_return(|v| v).stream_error()))
+        }),
+        Op::new("create", |e| {
+            out(e.flat_map(|v| {
+                let source = Kind::create::<_, Infallible, _, _>(move |mut emitter| {
+                    let _gone = emitter.next(v);
+                    emitter.complete();
+                });
+                source.stream_error()
+            }))
+        }),
+        Op::new("timer", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| scheduler.on(Kind::timer(ms(1))).map(move |_| v).stream_error()))
+        })
+        .late(),
+        Op::new("interval", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                scheduler.on(Kind::interval(ms(1))).take(1).map(move |_| v).stream_error()
+            }))
+        })
+        .late(),
+        Op::new("interval_with", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                let ticks = scheduler.on(Kind::interval_with(ms(1), MissedTicks::Skip));
+                ticks.take(1).map(move |_| v).stream_error()
+            }))
+        })
+        .late(),
+        Op::new("poll_every", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                scheduler.on(Kind::poll_every(ms(1), move || ready(v))).take(1).stream_error()
+            }))
+        })
+        .late(),
+        Op::new("poll_every_with", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                let reads = scheduler.on(Kind::poll_every_with(ms(1), MissedTicks::Burst, move || ready(v)));
+                reads.take(1).stream_error()
+            }))
+        })
+        .late(),
+        Op::new("from_stream", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                scheduler.on(Kind::from_stream(futures::stream::iter([v]))).stream_error()
+            }))
+        })
+        .late(),
+        Op::new("from_stream_result", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                let items = futures::stream::iter([Ok::<i64, StreamError>(v)]);
+                scheduler.on(Kind::from_stream_result(items))
+            }))
+        })
+        .late(),
+        Op::new("from_future", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| scheduler.on(Kind::from_future(ready(v))).stream_error()))
+        })
+        .late(),
+        Op::new("apply_timed", |e| out(e.apply_timed(SameOnTime))),
+        Op::new("first", |e| out(e.flat_map(|v| Kind::from_iter([v, -5]).first().stream_error()))),
+        Op::new("take_last", |e| out(e.flat_map(|v| Kind::from_iter([-5, v]).take_last(1).stream_error()))),
+        Op::new("zip_with_buffer", |e| {
+            let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
+            out(numbers.zip_with_buffer(e, Buffer::new(1 << 20)).map(|(_, v)| v))
+        }),
+        Op::new("try_map_stage", |e| {
+            let failures = observer(|_: Rejected<i64>| {});
+            out(e.try_map_stage("stage", |v| Ok(*v)).route_failures(failures))
+        }),
+        Op::new("try_map_with_retry_with", |e| {
+            let tried = e.try_map_with_retry_with(EventRetry::new(Retry::times(0)), |v| Ok(*v));
+            out(tried.route_failures(observer(|_: Rejected<i64>| {})))
+        }),
+        Op::new("try_map_async_with_retry_with", |e| {
+            let retry = EventRetry::new(Retry::times(0));
+            let asked = e.try_map_async_with_retry_with(NonZeroUsize::MIN, retry, |v| ready(Ok(*v)));
+            out(asked.route_failures(observer(|_: Rejected<i64>| {})))
+        })
+        .late(),
+        Op::new("batched, each", |e| {
+            out(e.flat_map(|v| Kind::from_iter([v]).batched().each().stream_error()))
+        }),
+        Op::new("throttle_first_on_dropped", |e| out(e.throttle_first_on_dropped(ms(0), |_| {}))),
+        Op::new("throttle_first_by_on_dropped", |e| {
+            out(e.throttle_first_by_on_dropped(0_i64, |v| *v, |_| {}))
+        })
+        .thins(),
+        Op::new("throttle_first_by_key_on_dropped", |e| {
+            out(e.throttle_first_by_key_on_dropped(Keys::default(), |v| v, |v| *v, 0_i64, |_| {}))
+        }),
+        Op::new("count_by_key_with", |e| out(e.count_by_key_with(Keys::default(), |v| v).map(|(v, _)| v))),
+        Op::new("throttle_latest_on_dropped", |e| out(e.throttle_latest_on_dropped(ms(1), |_| {})))
+            .late()
+            .thins(),
+        Op::new("debounce_on_dropped", |e| out(e.debounce_on_dropped(ms(1), |_| {}))).late().thins(),
+        Op::new("sample_on_dropped", |e| out(e.sample_on_dropped(ms(1), |_| {}))).late().thins(),
+        Op::new("sample_with_on_dropped", |e| {
+            let ticks = e.clone().delay(ms(1));
+            out(e.sample_with_on_dropped(ticks, |_| {}))
+        })
+        .late()
+        .thins(),
+        Op::new("delay_with_buffer", |e| out(e.delay_with_buffer(ms(1), Buffer::default()))).late(),
+        Op::new("observe_on_with", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.observe_on_with(scheduler, Buffer::default()))
+        })
+        .late(),
+        Op::new("on_backpressure_buffer_with", |e| {
+            out(e.on_backpressure_buffer_with(Buffer::new(1_000_000), |_| {}))
+        })
+        .late(),
+        Op::new("behavior_subject", |e| {
+            out(e.flat_map(|v| Kind::behavior_subject::<_, Infallible>(v).take(1).stream_error()))
         }),
         Op::new("a chain", |e| {
             let other = Kind::empty().stream_error();
