@@ -94,6 +94,12 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
         Self { keys, slots: HashTable::new(), clock: VecDeque::new() }
     }
 
+    /// Forgets all keys at once; the policy has no part in it.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.clock.clear();
+    }
+
     /// The state of `key`; that of a new one is `new`.
     #[inline]
     pub(crate) fn get<Q>(
