@@ -37,6 +37,20 @@ pub enum StreamError {
         /// How long was waited.
         within: std::time::Duration,
     },
+    /// An operator that needs an item of its source got none.
+    #[error("`{0}`: the source has completed without an item")]
+    NoItem(&'static str),
+    /// An operator that takes one item of its source got a second one.
+    #[error("`{0}`: the source has more than one item")]
+    SeveralItems(&'static str),
+    /// A result is no value of its type.
+    #[error("`{operator}`: the result is out of the range of {of}")]
+    OutOfRange {
+        /// The operator that computes it.
+        operator: &'static str,
+        /// The type.
+        of: &'static str,
+    },
     /// A dead-letter queue refused a letter; the letter is in the error.
     #[error(transparent)]
     DeadLetter(Arc<DeadLetterError>),

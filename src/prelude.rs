@@ -1,7 +1,7 @@
 //! All that a pipeline needs: `use rxevents::prelude::*;`
 //!
 //! It brings no trait of rxRust whose method names collide with ours. To use one of rxRust's operators that this crate
-//! does not pass on, call it by its path: `rxevents::rx::Observable::pairwise(events)`.
+//! does not pass on, call it by its path: `rxevents::rx::Observable::map_to(events, 1)`.
 
 pub use rxrust::{
     context::{Context, Local, LocalCtx, Shared, SharedCtx},
@@ -16,6 +16,7 @@ pub use crate::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
     operator::{
+        aggregate::AggregateOps,
         batch::{BatchObserver, BatchOps},
         combine::{CombineOps, Within},
         create::{Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
@@ -26,7 +27,7 @@ pub use crate::{
         share::{BehaviorSubject, LocalSubject, SharedSubject, Subject},
         subscribe::{LocalEvents, SharedEvents, SubscribeOps, observer},
         time::TimeOps,
-        transform::TransformOps,
+        transform::{Notification, TransformOps},
         validate::{EventRetry, ValidateOps},
         window::WindowOps,
     },

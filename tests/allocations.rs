@@ -39,6 +39,13 @@ allocates! {
         e.scan(0_i64, |n, _| n + 1).filter(|n| n % 2 == 0), Within::new(Duration::ZERO), |n| *n, |n| *n,
     ), 0;
     count_by_key: |e| e.map(|v| v as u64 % 100).count_by_key(|v| v), 0;
+    distinct_by: |e| e.map(|v| v as u64 % 100).distinct_by(|v| v), 0;
+    // The key is copied to where the one before was.
+    distinct_until_key_changed: |e| e.map(|v| if v % 2.0 == 0.0 { "even" } else { "odd" })
+        .distinct_until_key_changed(|text| *text), 0;
+    sequence_equal: |e| e.clone().sequence_equal(e), 0;
+    extremes: |e| e.min_by(f64::total_cmp), 0;
+    notifications: |e| e.materialize().dematerialize().pairwise().index(), 0;
     // That the count counts.
     buffer_count_has_one_for_each_partition: |e| e.buffer_count(100), 100;
     buffer_count_skip_has_one_for_each_partition: |e| e.buffer_count_skip(100, 50), 200;

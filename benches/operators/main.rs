@@ -6,7 +6,7 @@
 #![allow(missing_docs, clippy::print_stdout)]
 
 use std::{
-    collections::VecDeque,
+    collections::{HashSet, VecDeque},
     hint::black_box,
     panic::catch_unwind,
     sync::{
@@ -261,6 +261,21 @@ macro_rules! same_chains {
             cold tap(|s| s.tap(|v| { std::hint::black_box(v); }), |v| v);
             cold take(|s| s.take(N - 1), |v| v);
             cold take_while(|s| s.take_while(|v| *v < u64::MAX), |v| v);
+            cold take_while_inclusive(|s| s.take_while_inclusive(|v| *v < u64::MAX), |v| v);
+            cold skip_while(|s| s.skip_while(|v| *v == u64::MAX), |v| v);
+            cold distinct(|s| s.map(|v: u64| v & 0xffff).distinct(), |v| v);
+            cold distinct_until_changed(|s| s.map(|v: u64| v & 1).distinct_until_changed(), |v| v);
+            cold last(|s| s.last(), |v| v);
+            cold last_or(|s| s.last_or(0), |v| v);
+            cold sum(|s| s.sum(), |v| v);
+            cold average(|s| s.map(|v: u64| v as f64).average(), |v| v as u64);
+            cold min(|s| s.min(), |v| v);
+            cold max(|s| s.max(), |v| v);
+            cold count(|s| s.count(), |v| v as u64);
+            cold reduce(|s| s.reduce(|a, b| a ^ b), |v| v);
+            cold contains(|s| s.contains(u64::MAX), |yes| u64::from(yes));
+            cold default_if_empty(|s| s.default_if_empty(0), |v| v);
+            cold pairwise(|s| s.pairwise(), |(a, b)| a ^ b);
             cold buffer_count(|s| s.buffer_count(5), |w| w.iter().fold(0, |a, v| a ^ v));
             cold flat_map(|s| s.flat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
             cold concat_map(|s| s.concat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
@@ -284,6 +299,34 @@ mod ours {
     same_chains!();
 
     chains! {
+        cold element_at(|s| s.element_at(N - 1), |v| v);
+        cold element_at_or(|s| s.element_at_or(N, 7), |v| v);
+        cold first_or(|s| s.ignore_elements().first_or(7), |v| v);
+        cold single(|s| s.filter(|v| *v == u64::MAX).merge(Ctx::of(7)).stream_error().single()
+            .on_error_return(|_| 0), |v| v);
+        cold ignore_elements(|s| s.ignore_elements().merge(Ctx::of(7_u64)), |v| v);
+        cold skip_until(|s| s.skip_until(Ctx::of(())), |v| v);
+        cold distinct_by(|s| s.map(|v| v & 0xffff).distinct_by(|v| v), |v| v);
+        cold distinct_by_with(|s| s.map(|v| v & 0xffff).distinct_by_with(Keys::new(1 << 16), |v| v), |v| v);
+        cold distinct_by_flush(|s| s.map(|v| v & 0xffff)
+            .distinct_by_flush(Keys::new(1 << 16), |v| v, Ctx::never::<()>()), |v| v);
+        cold distinct_until_key_changed(|s| s.map(|v| v & 1).distinct_until_key_changed(|v| v), |v| v);
+        cold average_by(|s| s.average_by(|v| *v as f64), |v| v as u64);
+        cold min_by(|s| s.min_by(u64::cmp), |v| v);
+        cold max_by(|s| s.max_by(u64::cmp), |v| v);
+        cold min_by_key(|s| s.min_by_key(|v| *v), |v| v);
+        cold max_by_key(|s| s.max_by_key(|v| *v), |v| v);
+        cold fold(|s| s.fold(0, |a, v| a ^ v), |v| v);
+        cold to_vec(|s| s.to_vec(), |v| v.iter().fold(0, |a, v| a ^ v));
+        cold all(|s| s.all(|v| *v < u64::MAX), |yes| u64::from(yes));
+        cold any(|s| s.any(|v| *v == u64::MAX), |yes| u64::from(yes));
+        cold is_empty(|s| s.ignore_elements::<u64, _>().is_empty(), |yes| u64::from(yes));
+        cold switch_if_empty(|s| s.switch_if_empty(Ctx::of(0)), |v| v);
+        hot sequence_equal(|s, t| s.map(|_| 0_u64).sequence_equal(t.map(|_| 0_u64)), |yes| u64::from(yes));
+        cold index(|s| s.index(), |(n, v)| n ^ v);
+        cold materialize(|s| s.materialize().dematerialize(), |v| v);
+        cold timestamp(|s| s.timestamp(), |v| v.value);
+        cold time_interval(|s| s.time_interval(), |v| v.value);
         one throttle_first(|s, t| { let _ = t; s.throttle_first(Duration::from_secs(3600)) }, |v| v);
         one_batches throttle_first_batches(|s| s.throttle_first(Duration::from_secs(3600)), |v| v);
         one_batches subject_batches(|s| s, |v| v);
@@ -442,6 +485,122 @@ fn rows() -> Vec<Row> {
             theirs::take_while(d),
         ),
         row(
+            "take_while_inclusive",
+            opaque(d),
+            ours::take_while_inclusive(d),
+            theirs::take_while_inclusive(d),
+        ),
+        row("skip_while", opaque(d), ours::skip_while(d), theirs::skip_while(d)),
+        row("skip_until, open", opaque(d), ours::skip_until(d), none()),
+        row("distinct, 65,536 different", first_of_each(d), ours::distinct(d), theirs::distinct(d)),
+        row("distinct_by, 65,536 keys", first_of_each(d), ours::distinct_by(d), none()),
+        row("distinct_by_with, 65,536 keys", first_of_each(d), ours::distinct_by_with(d), none()),
+        row("distinct_by_flush, 65,536 keys", first_of_each(d), ours::distinct_by_flush(d), none()),
+        row(
+            "distinct_until_changed",
+            changes(d),
+            ours::distinct_until_changed(d),
+            theirs::distinct_until_changed(d),
+        ),
+        row("distinct_until_key_changed", changes(d), ours::distinct_until_key_changed(d), none()),
+        row("element_at", folded(d, 0, |_, v| v), ours::element_at(d), none()),
+        row("element_at_or", folded(d, 0, |_, _| 7), ours::element_at_or(d), none()),
+        row("first_or, of nothing", folded(d, 0, |_, _| 7), ours::first_or(d), none()),
+        row("last", folded(d, 0, |_, v| v), ours::last(d), theirs::last(d)),
+        row("last_or", folded(d, 0, |_, v| v), ours::last_or(d), theirs::last_or(d)),
+        row("filter + merge + single", folded(d, 0, |_, _| 7), ours::single(d), none()),
+        row("ignore_elements", folded(d, 0, |_, _| 7), ours::ignore_elements(d), none()),
+        row("count", folded(d, 0, |n, _| n + 1), ours::count(d), theirs::count(d)),
+        row("sum", folded(d, 0, |a, v| a + v), ours::sum(d), theirs::sum(d)),
+        row("average", mean(d), ours::average(d), theirs::average(d)),
+        row("average_by", mean(d), ours::average_by(d), none()),
+        row("min", folded(d, u64::MAX, u64::min), ours::min(d), theirs::min(d)),
+        row("max", folded(d, 0, u64::max), ours::max(d), theirs::max(d)),
+        row("min_by", folded(d, u64::MAX, u64::min), ours::min_by(d), none()),
+        row("max_by", folded(d, 0, u64::max), ours::max_by(d), none()),
+        row("min_by_key", folded(d, u64::MAX, u64::min), ours::min_by_key(d), none()),
+        row("max_by_key", folded(d, 0, u64::max), ours::max_by_key(d), none()),
+        row("reduce", folded(d, 0, |a, v| a ^ v), ours::reduce(d), theirs::reduce(d)),
+        row("fold", folded(d, 0, |a, v| a ^ v), ours::fold(d), none()),
+        row(
+            "to_vec",
+            hand!(|sum| {
+                let mut all = Vec::new();
+                d.iter().for_each(|v| all.push(black_box(*v)));
+                sum.add(all.iter().fold(0, |a, v| a ^ v));
+            }),
+            ours::to_vec(d),
+            none(),
+        ),
+        row("all", folded(d, 1, |a, v| a & u64::from(v < u64::MAX)), ours::all(d), none()),
+        row("any", folded(d, 0, |a, v| a | u64::from(v == u64::MAX)), ours::any(d), none()),
+        row(
+            "contains",
+            folded(d, 0, |a, v| a | u64::from(v == u64::MAX)),
+            ours::contains(d),
+            theirs::contains(d),
+        ),
+        row("is_empty, of nothing", folded(d, 1, |a, _| a), ours::is_empty(d), none()),
+        row("default_if_empty", opaque(d), ours::default_if_empty(d), theirs::default_if_empty(d)),
+        row("switch_if_empty", opaque(d), ours::switch_if_empty(d), none()),
+        row(
+            "sequence_equal of subjects",
+            hand!(|sum| {
+                let mut equal = true;
+                for p in d.chunks_exact(2) {
+                    equal &= black_box(p[0]).wrapping_mul(0) == black_box(p[1]).wrapping_mul(0);
+                }
+                sum.add(u64::from(equal));
+            }),
+            ours::sequence_equal(d),
+            none(),
+        ),
+        row(
+            "pairwise",
+            hand!(|sum| {
+                let mut before = None;
+                for v in d.iter().map(|v| black_box(*v)) {
+                    if let Some(before) = before.replace(v) {
+                        sum.add(before ^ v);
+                    }
+                }
+            }),
+            ours::pairwise(d),
+            theirs::pairwise(d),
+        ),
+        row(
+            "index",
+            hand!(|sum| for (n, v) in d.iter().enumerate() {
+                sum.add(n as u64 ^ black_box(*v));
+            }),
+            ours::index(d),
+            none(),
+        ),
+        row("materialize + dematerialize", opaque(d), ours::materialize(d), none()),
+        few(
+            "timestamp",
+            Box::new(hand!(|sum| for v in f {
+                black_box((Instant::now(), std::time::SystemTime::now()));
+                sum.add(*v);
+            })),
+            ours::timestamp(f),
+            none(),
+        ),
+        few(
+            "time_interval",
+            Box::new(hand!(|sum| {
+                let mut before = Instant::now();
+                for v in f {
+                    let now = Instant::now();
+                    black_box(now - before);
+                    before = now;
+                    sum.add(*v);
+                }
+            })),
+            ours::time_interval(f),
+            none(),
+        ),
+        row(
             "buffer_count(5), a Vec each",
             hand!(|sum| {
                 let mut window = Vec::with_capacity(5);
@@ -588,6 +747,44 @@ fn rows() -> Vec<Row> {
 fn opaque(d: &'static [u64]) -> impl FnMut() -> u64 {
     hand!(|sum| for v in d {
         sum.add(black_box(*v));
+    })
+}
+
+/// One value of all events.
+fn folded(d: &'static [u64], first: u64, f: fn(u64, u64) -> u64) -> impl FnMut() -> u64 {
+    hand!(|sum| sum.add(d.iter().fold(first, |a, v| f(a, black_box(*v))));)
+}
+
+/// The mean.
+fn mean(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let all: f64 = d.iter().map(|v| black_box(*v) as f64).sum();
+        sum.add((all / d.len() as f64) as u64);
+    })
+}
+
+/// The first event of each key.
+fn first_of_each(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut seen = HashSet::with_hasher(rxevents::operator::key::FastHasher::default());
+        for v in d.iter().map(|v| black_box(*v) & 0xffff) {
+            if seen.insert(v) {
+                sum.add(v);
+            }
+        }
+    })
+}
+
+/// What is not as the one before.
+fn changes(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut before = None;
+        for v in d.iter().map(|v| black_box(*v) & 1) {
+            if before != Some(v) {
+                before = Some(v);
+                sum.add(v);
+            }
+        }
     })
 }
 

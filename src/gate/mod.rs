@@ -217,8 +217,9 @@ impl<G: Subscription> Subscription for StopSubscription<G> {
     }
 }
 
-/// What an observer is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an observer is told (RxJava, RxJS: `Notification`). As JSON: `{"next":1}`, `{"error":"down"}`, `"complete"`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Signal<T, E> {
     /// An item.
     Next(T),

@@ -9,7 +9,7 @@ use rxrust::{
 };
 
 use super::batch::{Batch, BatchObserver};
-use crate::error::{StreamError, catch, fail, named, unhandled};
+use crate::error::{StreamError, catch, drop_with, fail, named, unhandled};
 
 /// What a [`Kernel`] makes of an item.
 #[derive(Debug)]
@@ -148,7 +148,8 @@ fn finish<T, E: 'static, O: Observer<T, E>>(
         unhandled(&second);
     }
     match first {
-        Some(failure) if down.is_closed() => unhandled(&failure),
+        // A gate below that has panicked is closed, too, and takes it.
+        Some(failure) if down.is_closed() => drop_with(down, failure),
         Some(failure) => fail(down, failure),
         None => down.complete(),
     }

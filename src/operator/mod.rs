@@ -4,6 +4,7 @@
 //! input and no clock is a [`Kernel`](apply::Kernel); one with several inputs, a thread or a timer is a
 //! [`Machine`](crate::gate::Machine) in a [`Gate`](crate::gate::Gate).
 
+pub mod aggregate;
 pub mod apply;
 pub mod batch;
 pub mod combine;

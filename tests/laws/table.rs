@@ -84,6 +84,18 @@ where
 /// More than any law sends.
 const MANY: i64 = 200_000;
 
+/// An operator that gives one item at the end, on a source of each item alone.
+macro_rules! one_each {
+    ($name:literal, |$item:ident| $one:ident => $chain:expr) => {
+        Op::new($name, |e| {
+            out(e.flat_map(|$item| {
+                let $one = Kind::of($item).stream_error();
+                $chain
+            }))
+        })
+    };
+}
+
 struct Same;
 
 impl Kernel<i64, i64> for Same {
@@ -148,6 +160,57 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("skip", |e| out(e.skip(0))),
         Op::new("skip_last", |e| out(e.skip_last(0))),
         Op::new("distinct_until_changed", |e| out(e.distinct_until_changed())),
+        Op::new("distinct_until_key_changed", |e| out(e.distinct_until_key_changed(|v| v))),
+        Op::new("distinct", |e| out(e.distinct())),
+        Op::new("distinct_by", |e| out(e.distinct_by(|v| v))),
+        Op::new("distinct_by_flush", |e| {
+            out(e.distinct_by_flush(Keys::default(), |v| v, Kind::never::<()>().stream_error()))
+        }),
+        Op::new("take_while_inclusive", |e| out(e.take_while_inclusive(|_| true))),
+        Op::new("skip_while", |e| out(e.skip_while(|_| false))),
+        Op::new("skip_until", |e| out(e.skip_until(Kind::of(()).stream_error()))),
+        one_each!("first_or", |v| one => one.first_or(-v)),
+        one_each!("element_at", |v| one => one.element_at(0)),
+        one_each!("element_at_or", |v| one => one.element_at_or(1, v)),
+        one_each!("last", |v| one => one.last()),
+        one_each!("last_or", |v| one => one.last_or(-v)),
+        one_each!("single", |v| one => one.single()),
+        one_each!("ignore_elements", |v| one => one.ignore_elements::<(), _>().last_or(()).map(move |()| v)),
+        one_each!("count", |v| one => one.count().map(move |n| v * n as i64)),
+        one_each!("sum", |v| one => one.sum()),
+        one_each!("average_by", |v| one => one.average_by(|v| *v as f64).map(|v| v as i64)),
+        one_each!("average", |v| one => one.map(|v| v as f64).average().map(|v| v as i64)),
+        one_each!("min", |v| one => one.min()),
+        one_each!("max", |v| one => one.max()),
+        one_each!("min_by", |v| one => one.min_by(i64::cmp)),
+        one_each!("max_by", |v| one => one.max_by(i64::cmp)),
+        one_each!("min_by_key", |v| one => one.min_by_key(|v| *v)),
+        one_each!("max_by_key", |v| one => one.max_by_key(|v| *v)),
+        one_each!("reduce", |v| one => one.reduce(|a, b| a + b)),
+        one_each!("fold", |v| one => one.fold(0, |a, b| a + b)),
+        one_each!("to_vec", |v| one => one.to_vec().map(|all| all[0])),
+        one_each!("all", |v| one => one.all(|_| true).map(move |yes| if yes { v } else { -1 })),
+        one_each!("any", |v| one => one.any(|_| true).map(move |yes| if yes { v } else { -1 })),
+        one_each!("contains", |v| one => one.contains(v).map(move |yes| if yes { v } else { -1 })),
+        one_each!("is_empty", |v| one => one.is_empty().map(move |yes| if yes { -1 } else { v })),
+        one_each!("sequence_equal", |v| one => {
+            one.sequence_equal(Kind::of(v).stream_error()).map(move |yes| if yes { v } else { -1 })
+        }),
+        Op::new("default_if_empty", |e| out(e.default_if_empty(-1))),
+        Op::new("switch_if_empty: source", |e| out(e.switch_if_empty(Kind::of(-1).stream_error()))),
+        Op::new("switch_if_empty: other", |e| {
+            let empty = e.scheduler().on(Kind::empty().map(|()| 0).stream_error());
+            out(empty.switch_if_empty(e))
+        }),
+        Op::new("materialize, dematerialize", |e| out(e.materialize().dematerialize())),
+        // Of two that are the same.
+        Op::new("pairwise", |e| {
+            let twice = e.flat_map(|v| Kind::from_iter([v, v]).stream_error());
+            out(twice.pairwise().filter_map(|(a, b)| (a == b).then_some(a)))
+        }),
+        Op::new("index", |e| out(e.index().map(|(_, v)| v))),
+        Op::new("timestamp", |e| out(e.timestamp().map(|stamped| stamped.value))),
+        Op::new("time_interval", |e| out(e.time_interval().map(|interval| interval.value))),
         Op::new("merge: left", |e| out(e.merge(Kind::empty().stream_error()))),
         Op::new("merge: right", |e| {
             let empty = e.scheduler().on(Kind::empty().stream_error());

@@ -25,6 +25,7 @@ macro_rules! marbles {
 #[allow(clippy::arc_with_non_send_sync, reason = "in `Shared` it is both")]
 mod local {
     use crate::common::local as flavour;
+    mod aggregate;
     mod batch;
     mod combine;
     mod create;
@@ -44,6 +45,7 @@ mod local {
 #[allow(clippy::duplicate_mod, reason = "written once, compiled for both kinds of pipeline")]
 mod shared {
     use crate::common::shared as flavour;
+    mod aggregate;
     mod batch;
     mod combine;
     mod create;

@@ -187,3 +187,41 @@ fn a_source_that_has_gone_away_is_too_late() {
     assert_marbles!(instead, "---1|");
     assert_eq!((s.tasks(), s.sleeps()), (0, 0));
 }
+
+#[test]
+fn a_timestamp_is_the_time_of_both_clocks() {
+    let s = Scheduler::new();
+    s.advance_by(ms(100));
+    let seen = record(s.cold("--a---(bc)|").timestamp());
+    s.advance_by(ms(20));
+    let items = seen.items();
+    let at: Vec<_> = items.iter().map(|item| (item.value, item.at)).collect();
+    assert_eq!(at, [('a', ms(102)), ('b', ms(106)), ('c', ms(106))]);
+    assert_eq!((items[1].utc - items[0].utc).to_std(), Ok(ms(4)));
+    assert_eq!(items[2].utc, items[1].utc);
+    let json = serde_json::to_string(&items[0]).unwrap();
+    assert_eq!(serde_json::from_str::<rxevents::operator::time::Timestamped<char>>(&json).unwrap(), items[0]);
+}
+
+#[test]
+fn a_time_interval_begins_with_the_subscription() {
+    let s = Scheduler::new();
+    let intervals = s.cold("--a---(bc)-d-#").time_interval();
+    s.advance_by(ms(100));
+    let seen = record(intervals);
+    s.advance_by(ms(20));
+    let took: Vec<_> = seen.items().iter().map(|item| (item.value, item.interval)).collect();
+    assert_eq!(took, [('a', ms(2)), ('b', ms(4)), ('c', ms(0)), ('d', ms(5))]);
+    assert!(seen.is_over());
+    assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+}
+
+#[test]
+fn stamps_and_intervals_pass_the_end_on() {
+    let s = Scheduler::new();
+    let stamped = record(s.cold("a-#").timestamp().map(|item| item.value));
+    let measured = record(s.cold("a-|").time_interval().map(|item| item.value));
+    s.advance_by(ms(20));
+    assert_marbles!(stamped, "a-#");
+    assert_marbles!(measured, "a-|");
+}

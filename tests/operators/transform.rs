@@ -6,13 +6,34 @@ use std::{
     },
 };
 
-use rxevents::{assert_marbles, prelude::*, testing::record_during};
+use rxevents::{
+    assert_marbles,
+    prelude::*,
+    testing::{MarbleError, record_during},
+};
 
 use super::flavour::{Kind, Scheduler};
 use crate::common::{Log, ms, watchdog};
 
 fn digit(n: u32) -> char {
     char::from_digit(n, 10).unwrap_or('?')
+}
+
+/// `C` is a completion and `E` an error.
+fn told<E>(what: Notification<char, E>) -> char {
+    match what {
+        Notification::Next(item) => item,
+        Notification::Error(_) => 'E',
+        Notification::Complete => 'C',
+    }
+}
+
+fn notify(c: char) -> Notification<char, StreamError> {
+    match c {
+        'C' => Notification::Complete,
+        'E' => Notification::Error(StreamError::source(MarbleError)),
+        item => Notification::Next(item),
+    }
 }
 
 marbles! {
@@ -23,6 +44,27 @@ marbles! {
     scan: |s| s.cold("--1--2--3-|").scan(0, |sum, c| sum + c.to_digit(10).unwrap_or(0)).map(digit), "--1--3--6-|";
     scan_nothing: |s| s.cold("-|").scan('x', |_, c| c), "-|";
     scan_an_error: |s| s.cold("a-#").scan('x', |_, c| c), "a-#";
+
+    pairwise: |s| s.cold("1-2-4-|").pairwise().map(|(a, b)| digit(b as u32 - a as u32)), "--1-2-|";
+    pairwise_of_one: |s| s.cold("1--|").pairwise().map(|_| 'x'), "---|";
+    pairwise_of_nothing: |s| s.cold("--|").pairwise().map(|_| 'x'), "--|";
+    pairwise_of_an_error: |s| s.cold("1-1#").pairwise().map(|(a, _)| a), "--1#";
+    index: |s| s.cold("-a-b|").index().map(|(n, _)| digit(n as u32)), "-0-1|";
+    index_of_an_error: |s| s.cold("a-#").index().map(|(n, _)| digit(n as u32)), "0-#";
+
+    materialize: |s| s.cold("-a-b-|").materialize().map(told), "-a-b-(C|)";
+    materialize_of_nothing: |s| s.cold("--|").materialize().map(told), "--(C|)";
+    materialize_of_an_error: |s| s.cold("-a-#").materialize().map(told), "-a-(E|)";
+    materialize_of_never: |s| s.cold("-a---").materialize().map(told), "-a";
+    materialize_below_take: |s| s.cold("-a-b-|").materialize().take(1).map(told), "-(a|)";
+    dematerialize: |s| s.cold("-a-b-|").materialize().dematerialize(), "-a-b-|";
+    dematerialize_of_an_error: |s| s.cold("-a-#").materialize().dematerialize(), "-a-#";
+    dematerialize_later: |s| s.cold("-a-#").materialize().delay(ms(3)).dematerialize(), "----a-#";
+    dematerialize_ends_with_the_first_end: |s| s.cold("a-C-b").map_err(StreamError::source).map(notify).dematerialize(), "a-|";
+    dematerialize_ends_with_the_first_error: |s| s.cold("a-E-b").map_err(StreamError::source).map(notify)
+        .dematerialize(), "a-#";
+    dematerialize_without_an_end: |s| s.cold("a-b|").map_err(StreamError::source).map(notify).dematerialize(), "a-b|";
+    dematerialize_an_error_beside: |s| s.cold("a-#").map_err(StreamError::source).map(notify).dematerialize(), "a-#";
 
     flat_map: |s| { let inner = s.cold("1---2|"); s.cold("--a-----b---|").flat_map(move |_| inner.clone()) },
         "--1---2-1---2|";
@@ -138,4 +180,69 @@ fn flattening_does_not_recurse() {
         Kind::from_iter(0..100_000).switch_map(Kind::of).subscribe_with(log.sink(|_| {}));
         assert_eq!(log.items().len(), 100_000);
     });
+}
+
+/// Between the two no error can be told; the failure of an operator there is one again below.
+#[test]
+fn a_failure_between_materialize_and_dematerialize_is_an_error_of_the_stream() {
+    let log = Log::<i32, StreamError>::default();
+    Kind::from_iter(0..3)
+        .stream_error()
+        .materialize()
+        .tap(|told| assert!(!matches!(told, Notification::Next(2)), "two"))
+        .dematerialize()
+        .subscribe_with(log.sink(|_| {}));
+    assert!(log.text().starts_with("0 1 #Panic"), "{}", log.text());
+}
+
+/// The observer is given away with the end: nobody else could tell of it.
+#[test]
+fn a_panic_at_the_notification_of_the_end_is_an_error() {
+    let log = Log::<char, StreamError>::default();
+    Kind::from_iter("a".chars())
+        .materialize()
+        .stream_error()
+        .map(|what| match what {
+            Notification::Complete => panic!("at the end"),
+            other => told(other),
+        })
+        .subscribe_with(log.sink(|_| {}));
+    assert!(log.text().starts_with("'a' #Panic") && log.text().contains("at the end"), "{}", log.text());
+    assert_eq!(log.ends(), 1);
+}
+
+#[test]
+fn notifications_are_written_as_json_and_read_again() {
+    let log = Log::<Notification<u32, String>, Infallible>::default();
+    let numbers = Kind::from_iter([1]).map_err(|never| match never {});
+    numbers.materialize().subscribe_with(log.sink(|_| {}));
+    let mut told = log.items();
+    told.push(Notification::Error("down".to_owned()));
+    let json = serde_json::to_string(&told).unwrap();
+    assert_eq!(json, r#"[{"next":1},"complete",{"error":"down"}]"#);
+    assert_eq!(serde_json::from_str::<Vec<Notification<u32, String>>>(&json).unwrap(), told);
+}
+
+#[test]
+fn materialized_batches_are_the_same() {
+    let log = Log::<u64, Infallible>::default();
+    let numbers = Kind::from_iter(0..1_000_u64).batched();
+    numbers
+        .materialize()
+        .dematerialize()
+        .pairwise()
+        .index()
+        .map(|(n, (a, b))| n + b - a)
+        .subscribe_with(log.sink(|_| {}));
+    assert_eq!(log.items(), (1..1_000).collect::<Vec<_>>());
+    assert_eq!(log.ends(), 1);
+}
+
+#[test]
+fn unsubscribed_in_the_middle_materialize_tells_nothing_more() {
+    let s = Scheduler::new();
+    let seen = record_during(s.cold("a-b-c|").materialize().map(told), "^--!");
+    s.advance_by(ms(100));
+    assert_marbles!(seen, "a-b");
+    assert_eq!((s.tasks(), s.sleeps()), (0, 0));
 }

@@ -524,6 +524,12 @@ fn a_panic_that_no_stream_can_carry_goes_to_the_hook_once() {
     hooked!("flat_map", |e| e.flat_map(Kind::of));
     hooked!("switch_map", |e| e.switch_map(Kind::of));
     hooked!("take_until", |e| e.take_until(numbers()));
+    hooked!("skip_until", |e| e.skip_until(Kind::of(())));
+    hooked!("distinct_by_flush", |e| e.distinct_by_flush(Keys::default(), |v| v, numbers()));
+    hooked!("sequence_equal", |e| e.sequence_equal(Kind::of(0)));
+    hooked!("switch_if_empty", |e| e.switch_if_empty(numbers()));
+    hooked!("materialize", |e| e.materialize().dematerialize());
+    hooked!("last, inner", |e| e.flat_map(|v| Kind::of(v).last()));
     hooked!("throttle_latest", |e| e.throttle_latest(ms(1)));
     hooked!("debounce", |e| e.debounce(ms(1)));
     hooked!("sample", |e| e.sample(ms(1)));

@@ -224,6 +224,22 @@ fn take_until_swallows_the_error_of_its_notifier() {
 }
 
 #[test]
+fn skip_until_is_opened_by_a_notifier_that_completes() {
+    let log = Log::default();
+    let notifier = Local::from_iter(0..0);
+    Local::from_iter([1, 2]).skip_until(notifier).subscribe(push(&log));
+    assert_eq!(*log.borrow(), [1, 2], "ours: none");
+}
+
+/// In a debug build; else it wraps.
+#[test]
+fn a_sum_that_is_too_large_is_no_error() {
+    let sum = |log: &Log| Local::from_iter([i32::MAX, 1]).sum().subscribe(push(log));
+    let log = Log::default();
+    assert!(panics(|| sum(&log)) || *log.borrow() == [i32::MIN]);
+}
+
+#[test]
 fn a_panic_poisons_a_shared_chain() {
     let (mut a, mut b) = (Shared::subject::<i32, Infallible>(), Shared::subject::<i32, Infallible>());
     a.clone().merge(b.clone()).subscribe(|v| assert!(v != 1, "a user's"));

@@ -347,3 +347,41 @@ fn a_panic_below_a_merge_of_two_threads_is_an_error_once() {
         }
     });
 }
+
+/// The side that is ahead waits; each item is compared with its own.
+#[test]
+fn sequence_equal_compares_two_threads() {
+    watchdog(|| {
+        for last in [0, 1] {
+            let (a, b) = (Shared::subject::<i32, Infallible>(), Shared::subject::<i32, Infallible>());
+            let log = Log::<bool, Infallible>::default();
+            a.clone().sequence_equal(b.clone()).subscribe_with(log.sink(|_| {}));
+            two_threads(|n| {
+                let mut subject = if n == 0 { a.clone() } else { b.clone() };
+                (0..50_000).for_each(|v| subject.next(v));
+                subject.next(if n == 0 { 0 } else { last });
+                subject.complete();
+            });
+            assert_eq!(log.text(), if last == 0 { "true |" } else { "false |" });
+        }
+    });
+}
+
+/// Each key once after each flush, and nothing but that.
+#[test]
+fn distinct_by_flush_is_flushed_by_another_thread() {
+    watchdog(|| {
+        let (items, flushes) = (Shared::subject::<i32, Infallible>(), Shared::subject::<i32, Infallible>());
+        let log = Log::<i32, Infallible>::default();
+        let distinct = items.clone().distinct_by_flush(Keys::new(10), |v| v, flushes.clone());
+        distinct.subscribe_with(log.sink(|_| {}));
+        two_threads(|n| {
+            let mut subject = if n == 0 { items.clone() } else { flushes.clone() };
+            (0..10_000).for_each(|v| subject.next(v % 10));
+        });
+        let seen = log.items();
+        let times = |key| seen.iter().filter(|v| **v == key).count();
+        // Of ten thousand items, a thousand are of each key.
+        assert!((0..10).all(|key| (1..=1_000).contains(&times(key))), "{} items", seen.len());
+    });
+}

@@ -107,6 +107,12 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
         Self { keys: Box::new(keys), slots: Slots { table: HashTable::new(), clock: VecDeque::new() } }
     }
 
+    /// Forgets all keys at once; the policy has no part in it.
+    pub(crate) fn clear(&mut self) {
+        self.slots.clear();
+        self.clock.clear();
+    }
+
     /// The state of `key`; that of a new one is `new`.
     #[inline(always)]
     pub(crate) fn get<Q>(

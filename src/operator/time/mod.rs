@@ -2,13 +2,17 @@
 
 mod delay;
 mod observe_on;
+mod time_interval;
 mod timeout;
 mod timeout_with;
+mod timestamp;
 
 pub use delay::*;
 pub use observe_on::*;
+pub use time_interval::*;
 pub use timeout::*;
 pub use timeout_with::*;
+pub use timestamp::*;
 
 use std::time::Duration;
 
@@ -16,10 +20,11 @@ use rxrust::observable::Observable;
 
 use super::{
     Events,
+    apply::Apply,
     rate::{HandTo, Ignore},
     timed::TimedApply,
 };
-use crate::{Overflow, buffer::Buffer};
+use crate::{Overflow, buffer::Buffer, time::Clock};
 
 /// Operators that move items in time or to another thread.
 pub trait TimeOps: Observable + 'static {
@@ -215,6 +220,58 @@ pub trait TimeOps: Observable + 'static {
         self.transform(|source| {
             TimeoutWith::new(TimedApply::new(source, Timeout::new(within, false)), fallback)
         })
+    }
+
+    /// Each item with the time at which it came, by the scheduler's clock and by the wall clock (ReactiveX `timestamp`).
+    ///
+    /// ```text
+    /// --a--b-|
+    ///   timestamp
+    /// --a2-b5|
+    /// ```
+    /// The items of a batch share theirs. Holds nothing; two looks at the clock an item.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let stamped = record(scheduler.cold("--a--b-|").timestamp());
+    /// scheduler.advance_by(Duration::from_millis(10));
+    /// let at: Vec<_> = stamped.items().iter().map(|item| (item.value, item.at.as_millis())).collect();
+    /// assert_eq!(at, [('a', 2), ('b', 5)]);
+    /// ```
+    fn timestamp<I>(self) -> Self::With<Apply<Self::Inner, Stamp<Self::Scheduler>, I, Timestamped<I>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        Self::Scheduler: Clock,
+    {
+        let clock = self.scheduler().clone();
+        self.transform(|source| Apply::new(source, Stamp::new(clock)))
+    }
+
+    /// Each item with the time since the one before; since the subscription for the first (ReactiveX `timeInterval`).
+    ///
+    /// ```text
+    /// --a--b-|
+    ///   time_interval
+    /// --a2-b3|
+    /// ```
+    /// By the scheduler's clock, which never goes back. The items of a batch share their moment. Memory: one moment.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let seen = record(scheduler.cold("--a--b-|").time_interval());
+    /// scheduler.advance_by(Duration::from_millis(10));
+    /// let took: Vec<_> = seen.items().iter().map(|item| item.interval.as_millis()).collect();
+    /// assert_eq!(took, [2, 3]);
+    /// ```
+    fn time_interval<I>(self) -> Self::With<TimeIntervals<Self::Inner, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(TimeIntervals::new)
     }
 }
 

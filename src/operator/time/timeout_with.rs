@@ -15,7 +15,9 @@ use crate::{
     },
 };
 
-/// See [`timeout_with`](super::TimeOps::timeout_with): the items of `source` until its `None`, then those of `fallback`.
+/// See [`timeout_with`](super::TimeOps::timeout_with), and
+/// [`switch_if_empty`](crate::operator::aggregate::AggregateOps::switch_if_empty): the items of `source` until its `None`, then
+/// those of `fallback`.
 pub struct TimeoutWith<S, B, T, E> {
     source: S,
     fallback: B,
@@ -23,7 +25,7 @@ pub struct TimeoutWith<S, B, T, E> {
 }
 
 impl<S, B, T, E> TimeoutWith<S, B, T, E> {
-    pub(super) fn new(source: S, fallback: B) -> Self {
+    pub(crate) fn new(source: S, fallback: B) -> Self {
         Self { source, fallback, types: PhantomData }
     }
 }
@@ -89,10 +91,10 @@ impl<T, E> Port<T, E, In<T, E>> for Instead {
     }
 }
 
-/// The state of a `timeout_with`.
+/// The state of a `timeout_with` or a `switch_if_empty`.
 pub struct Switching<O, B, T, E> {
     down: Down<O>,
-    /// Taken when it is too late.
+    /// Taken at the `None`.
     fallback: Option<B>,
     types: PhantomData<fn() -> (T, E)>,
 }

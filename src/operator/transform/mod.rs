@@ -1,15 +1,23 @@
 //! Operators that make something else of an item.
 
+mod dematerialize;
 mod filter_map;
 mod flat_map;
+mod index;
 mod map;
+mod materialize;
+mod pairwise;
 mod scan;
 mod switch_map;
 mod tap;
 
+pub use dematerialize::*;
 pub use filter_map::*;
 pub use flat_map::*;
+pub use index::*;
 pub use map::*;
+pub use materialize::*;
+pub use pairwise::*;
 pub use scan::*;
 pub use switch_map::*;
 pub use tap::*;
@@ -23,6 +31,8 @@ use super::{
 };
 
 use crate::buffer::Buffer;
+/// What a [`materialize`](TransformOps::materialize) makes of what an observer is told.
+pub use crate::gate::Signal as Notification;
 
 /// Operators that make something else of an item.
 pub trait TransformOps: Observable + 'static {
@@ -132,6 +142,95 @@ pub trait TransformOps: Observable + 'static {
         F: FnMut(A, I) -> A,
     {
         self.apply(Scan { state: Some(seed), f })
+    }
+
+    /// Each item with the one before it (RxJS `pairwise`); nothing for the first.
+    ///
+    /// ```text
+    /// --1--2--3-|
+    ///   pairwise
+    /// -----12-23|
+    /// ```
+    /// Memory: one item, cloned.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 4, 9]).pairwise().map(|(before, v)| v - before).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [3, 5]);
+    /// ```
+    fn pairwise<I: Clone>(self) -> Self::With<Apply<Self::Inner, Pairwise<I>, I, (I, I)>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.apply(Pairwise { before: None })
+    }
+
+    /// Each item with its number, counted from 0 (Reactor `index`; RxJS gives it to the closure of `map`).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter(["a", "b"]).index().subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [(0, "a"), (1, "b")]);
+    /// ```
+    fn index<I>(self) -> Self::With<Apply<Self::Inner, Index, I, (u64, I)>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.apply(Index::default())
+    }
+
+    /// What an observer is told, as items: each item, then the completion or the error, then the output completes
+    /// (ReactiveX `materialize`).
+    ///
+    /// ```text
+    /// --1--2-#
+    ///   materialize
+    /// --Next(1)--Next(2)-(Error|)
+    /// ```
+    /// The output itself cannot fail; [`stream_error`](super::error::ErrorOps::stream_error) below takes panics. A
+    /// [`Notification`] can be written and read as JSON where its item and error can.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1]).merge(Local::empty()).materialize().subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [Notification::Next(1), Notification::Complete]);
+    /// ```
+    fn materialize<T>(self) -> Self::With<Materialize<Self::Inner, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+    {
+        self.transform(Materialize::new)
+    }
+
+    /// What [`materialize`](Self::materialize) was called on: tells the notifications to the observer (ReactiveX
+    /// `dematerialize`).
+    ///
+    /// ```text
+    /// --Next(1)--Next(2)-Error--Next(3)
+    ///   dematerialize
+    /// --1--------2-------#
+    /// ```
+    /// The first that is an end stops the source; a source that completes without one completes the output. The error type
+    /// beside them is `Infallible`, as `materialize` leaves it, or `StreamError` where that is the one in the notifications.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([Notification::Next(1), Notification::Error("down"), Notification::Next(2)])
+    ///     .dematerialize()
+    ///     .on_error_return(|_| -1)
+    ///     .subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, -1]);
+    /// ```
+    fn dematerialize<T, E>(self) -> Self::With<Dematerialize<Self::Inner, T, E>>
+    where
+        Self: for<'a> Observable<Item<'a> = Notification<T, E>>,
+        Self::Err: BesideError<E>,
+    {
+        self.transform(Dematerialize::new)
     }
 
     /// Looks at each item on its way (ReactiveX `do`).
