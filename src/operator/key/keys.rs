@@ -109,8 +109,8 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
 
     /// Forgets all keys at once; the policy has no part in it.
     pub(crate) fn clear(&mut self) {
-        self.slots.clear();
-        self.clock.clear();
+        self.slots.table.clear();
+        self.slots.clock.clear();
     }
 
     /// The state of `key`; that of a new one is `new`.
