@@ -4,6 +4,8 @@
 
 mod catch_error;
 mod finalize;
+mod map_err;
+mod on_complete;
 mod on_error_return;
 mod on_error_route;
 mod retry_with;
@@ -11,18 +13,16 @@ mod stream_error;
 
 pub use catch_error::*;
 pub use finalize::*;
+pub use map_err::*;
+pub use on_complete::*;
 pub use on_error_return::*;
 pub use on_error_route::*;
 pub use retry_with::*;
 pub use stream_error::*;
 
-use std::convert::Infallible;
+use std::{convert::Infallible, marker::PhantomData};
 
-use rxrust::{
-    observable::Observable,
-    observer::Observer,
-    ops::{lifecycle::OnComplete, map_err::MapErr},
-};
+use rxrust::{observable::Observable, observer::Observer};
 
 use super::Events;
 
@@ -146,17 +146,34 @@ pub trait ErrorOps: Observable + 'static {
         self.transform(IntoStreamError::new)
     }
 
-    /// The error through `f` (rxRust's own).
-    fn map_err<F, E2>(self, f: F) -> Self::With<MapErr<Self::Inner, F>>
+    /// The error through `f` (RxJava has `onErrorResumeNext` for it).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let failing = Local::throw_err("down").map_err(|error| format!("the shop is {error}"));
+    /// failing.on_error_route(observer(|error| assert_eq!(error, "the shop is down"))).subscribe(|_: i32| {});
+    /// ```
+    fn map_err<F, G, T>(self, f: F) -> Self::With<MapErr<Self::Inner, F, G, T, Self::Err>>
     where
-        F: FnOnce(Self::Err) -> E2,
+        Self: for<'a> Observable<Item<'a> = T>,
+        F: FnOnce(Self::Err) -> G,
     {
-        Observable::map_err(self, f)
+        self.transform(|source| MapErr::new(source, f, PhantomData))
     }
 
-    /// Calls `f` when the stream completes, before the subscriber learns of it (rxRust's own).
-    fn on_complete<F: FnOnce()>(self, f: F) -> Self::With<OnComplete<Self::Inner, F>> {
-        Observable::on_complete(self, f)
+    /// Calls `f` when the stream completes, before the subscriber learns of it (RxJava `doOnComplete`).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut done = false;
+    /// Local::of(1).on_complete(|| done = true).subscribe(|_| {});
+    /// assert!(done);
+    /// ```
+    fn on_complete<F: FnOnce(), T>(self, f: F) -> Self::With<OnComplete<Self::Inner, F, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+    {
+        self.transform(|source| OnComplete::new(source, f))
     }
 
     /// Calls `f` once when the stream has ended in whatever way, or is unsubscribed (ReactiveX `finally`): after the

@@ -8,9 +8,12 @@ mod ignore_elements;
 mod keep;
 mod last;
 mod single;
+mod skip;
+mod skip_last;
 mod skip_until;
 mod skip_while;
 mod take;
+mod take_last;
 mod take_until;
 mod take_while;
 mod take_while_inclusive;
@@ -22,19 +25,19 @@ pub use element_at::*;
 pub use ignore_elements::*;
 pub use last::*;
 pub use single::*;
+pub use skip::*;
+pub use skip_last::*;
 pub use skip_until::*;
 pub use skip_while::*;
 pub use take::*;
+pub use take_last::*;
 pub use take_until::*;
 pub use take_while::*;
 pub use take_while_inclusive::*;
 
 use std::hash::BuildHasher;
 
-use rxrust::{
-    observable::Observable,
-    ops::{skip::Skip, skip_last::SkipLast, take_last::TakeLast},
-};
+use rxrust::observable::Observable;
 
 use super::{
     Events,
@@ -316,19 +319,59 @@ pub trait FilterOps: Observable + 'static {
         self.transform(|source| TakeUntil::new(source, notifier.into_inner()))
     }
 
-    /// All but the first `count` items (rxRust's own).
-    fn skip(self, count: usize) -> Self::With<Skip<Self::Inner>> {
-        Observable::skip(self, count)
+    /// All but the first `count` items (ReactiveX `skip`).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter(1..=4).skip(2).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [3, 4]);
+    /// ```
+    fn skip<I>(self, count: usize) -> Self::With<Apply<Self::Inner, Skip, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| Apply::new(source, Skip { left: count }))
     }
 
-    /// The last `count` items, at the end (rxRust's own). Memory: `count` items.
-    fn take_last(self, count: usize) -> Self::With<TakeLast<Self::Inner>> {
-        Observable::take_last(self, count)
+    /// The last `count` items, when the source completes (ReactiveX `takeLast`). Memory: `count` items, as they come.
+    ///
+    /// ```text
+    /// --1--2--3-|
+    ///   take_last(2)
+    /// ----------(23|)
+    /// ```
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter(1..=4).take_last(2).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [3, 4]);
+    /// ```
+    fn take_last<I>(self, count: usize) -> Self::With<Apply<Self::Inner, TakeLast<I>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| Apply::new(source, TakeLast::new(count)))
     }
 
-    /// All but the last `count` items (rxRust's own). Memory: `count` items.
-    fn skip_last(self, count: usize) -> Self::With<SkipLast<Self::Inner>> {
-        Observable::skip_last(self, count)
+    /// All but the last `count` items, each `count` items later (ReactiveX `skipLast`). Memory: `count` items.
+    ///
+    /// ```text
+    /// --1--2--3--4-|
+    ///   skip_last(2)
+    /// --------1--2-|
+    /// ```
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter(1..=4).skip_last(2).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2]);
+    /// ```
+    fn skip_last<I>(self, count: usize) -> Self::With<Apply<Self::Inner, SkipLast<I>, I, I>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| Apply::new(source, SkipLast::new(count)))
     }
 
     /// Not the items while `skip` is true; from the first for which it is false, all of them (ReactiveX `skipWhile`).
