@@ -14,6 +14,8 @@ struct Operator {
     family: String,
     name: String,
     doc: String,
+    /// Whether it is given a closure.
+    closure: bool,
 }
 
 fn root() -> &'static Path {
@@ -43,8 +45,9 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 fn operators() -> Vec<Operator> {
     let mut found = vec![];
     for file in files(&root().join("src/operator"), "rs") {
-        let (mut family, mut doc) = (None, String::new());
+        let (mut family, mut doc, mut in_signature) = (None, String::new(), false);
         for line in read(&file).lines() {
+            in_signature &= !line.starts_with("    }");
             if let Some(name) = line.strip_prefix("pub trait ") {
                 let name = name.split([':', '<', ' ']).next().unwrap();
                 family = name.strip_suffix("Ops").map(str::to_owned);
@@ -56,9 +59,16 @@ fn operators() -> Vec<Operator> {
                 doc.push('\n');
             } else if let (Some(family), Some(method)) = (&family, line.strip_prefix("    fn ")) {
                 let name = method.split(['<', '(']).next().unwrap().to_owned();
-                found.push(Operator { family: family.clone(), name, doc: std::mem::take(&mut doc) });
+                let doc = std::mem::take(&mut doc);
+                found.push(Operator { family: family.clone(), name, doc, closure: false });
+                in_signature = true;
             } else if !line.starts_with("    #[") {
                 doc.clear();
+            }
+            if let Some(last) = found.last_mut() {
+                let of = ["Fn(", "FnMut(", "FnOnce("];
+                last.closure |= in_signature && of.iter().any(|of| line.contains(of));
+                in_signature &= !line.ends_with('{');
             }
         }
     }
@@ -87,7 +97,7 @@ fn the_matrix_has_every_operator_and_no_other() {
     let columns =
         page.lines().find(|line| line.starts_with("| operator |")).unwrap().matches(" | ").count() + 1;
     let mut problems = vec![];
-    for Operator { family, name, doc } in &operators {
+    for Operator { family, name, doc, .. } in &operators {
         let of =
             |row: &&Vec<&str>| quoted(row[0]).next() == Some(name) && row.get(1) == Some(&family.as_str());
         match rows.iter().find(of) {
@@ -143,7 +153,7 @@ fn every_operator_is_documented_and_shown() {
         }
     }
     let mut problems = vec![];
-    for Operator { family, name, doc } in operators() {
+    for Operator { family, name, doc, .. } in operators() {
         if doc.trim().is_empty() {
             problems.push(format!("{family}::{name} has no documentation"));
         }
@@ -196,4 +206,65 @@ fn links_between_files_lead_somewhere() {
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// The names in a table of the laws: the operators of a row, before what kind of row it is.
+fn under_laws(file: &str, before: &[&str]) -> BTreeSet<String> {
+    let table = read(file);
+    let rows = before.iter().flat_map(|before| table.split(before).skip(1));
+    let names = rows.filter_map(|row| row.trim_start().strip_prefix('"')?.split('"').next());
+    let names = names.flat_map(|names| names.split(':').next().unwrap_or_default().split(", "));
+    names.map(str::to_owned).collect()
+}
+
+/// Operators that are under the laws elsewhere, or otherwise.
+const ELSEWHERE: [(&str, &str); 8] = [
+    ("subject", "the source of every law"),
+    ("subscribe_with", "the sink of every law"),
+    ("subscribe", "an observer made of a closure"),
+    ("subscribe_guarded", "an observer made of a closure"),
+    ("boxed", "the output of every row"),
+    ("parallel_map", "on real threads: tests/operators/parallel_threads.rs"),
+    ("parallel_map_unordered", "on real threads: tests/operators/parallel_threads.rs"),
+    ("parallel_map_with", "on real threads: tests/operators/parallel_threads.rs"),
+];
+
+#[test]
+fn every_operator_is_under_the_laws() {
+    let (rows, elsewhere) = (
+        under_laws("tests/laws/table.rs", &["Op::new(", "one_each!("]),
+        BTreeSet::from(ELSEWHERE.map(|(name, _)| name)),
+    );
+    let of = |name: &str| rows.contains(name) || elsewhere.contains(name);
+    let missing: Vec<_> = operators().into_iter().map(|op| op.name).filter(|name| !of(name)).collect();
+    assert!(missing.is_empty(), "no row in tests/laws/table.rs for {missing:?}");
+}
+
+/// Closures whose panic is not an error of the stream.
+const NO_ERROR: [(&str, &str); 13] = [
+    ("subscribe", "the panic below every operator is a law of its own"),
+    ("subscribe_guarded", "the panic below every operator is a law of its own"),
+    ("finalize", "the stream has ended: the hook"),
+    ("on_backpressure_buffer_with", "tests/operators/time.rs"),
+    ("try_map", "a rejected item"),
+    ("try_map_stage", "a rejected item"),
+    ("try_map_with_retry", "a rejected item"),
+    ("try_map_with_retry_ordered", "a rejected item"),
+    ("try_map_with_retry_with", "a rejected item"),
+    ("try_map_async_with_retry", "a rejected item"),
+    ("try_map_async_with_retry_ordered", "a rejected item"),
+    ("try_map_async_with_retry_with", "a rejected item"),
+    ("parallel_map", "a rejected item"),
+];
+
+#[test]
+fn every_closure_is_under_the_law_of_closures() {
+    let rows = under_laws("tests/laws/closures.rs", &["closure(", "named("]);
+    let of = |name: &str| {
+        rows.contains(name) || NO_ERROR.iter().any(|(no, _)| name == *no) || name.starts_with("parallel_map")
+    };
+    let missing: Vec<_> =
+        operators().into_iter().filter(|op| op.closure).map(|op| op.name).filter(|name| !of(name)).collect();
+    assert!(missing.is_empty(), "no row in tests/laws/closures.rs for {missing:?}");
+    assert!(rows.len() > 50, "only {} rows found: has the table changed?", rows.len());
 }

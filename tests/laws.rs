@@ -6,6 +6,8 @@ mod common;
 #[allow(clippy::arc_with_non_send_sync, reason = "in `Shared` it is both")]
 mod local {
     use crate::common::local as flavour;
+    #[path = "closures.rs"]
+    mod closures;
     #[path = "body.rs"]
     mod laws;
     #[path = "table.rs"]
@@ -15,6 +17,9 @@ mod local {
 #[path = "laws"]
 mod shared {
     use crate::common::shared as flavour;
+    #[allow(clippy::duplicate_mod, reason = "written once, compiled for both kinds of pipeline")]
+    #[path = "closures.rs"]
+    mod closures;
     #[allow(clippy::duplicate_mod, reason = "written once, compiled for both kinds of pipeline")]
     #[path = "body.rs"]
     mod laws;

@@ -375,6 +375,11 @@ fn the_laws_find_what_breaks_them() {
     assert!(an_endless_source_is_stopped(&subscribes_early).is_err());
     assert!(what_is_fed_back_comes_after(&slow).is_err());
     assert!(a_panic_ends_its_own_subscription(&hides).is_err());
+    let garbles = Op::new("garbles panics", |e| {
+        let error = PanicError { operator: "no", message: "panic".into() };
+        out(e.map_err(move |_| StreamError::from(error)))
+    });
+    assert!(a_panic_keeps_its_message(&garbles).is_err());
     assert!(many_at_once_need_no_stack(&loses).is_err());
     assert!(feeding_back_needs_no_stack(&loses).is_err());
     assert!(dropping_both_ends_frees(&keeps).is_err());

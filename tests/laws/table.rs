@@ -163,6 +163,7 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("distinct_until_key_changed", |e| out(e.distinct_until_key_changed(|v| v))),
         Op::new("distinct", |e| out(e.distinct())),
         Op::new("distinct_by", |e| out(e.distinct_by(|v| v))),
+        Op::new("distinct_by_with", |e| out(e.distinct_by_with(Keys::default(), |v| v))),
         Op::new("distinct_by_flush", |e| {
             out(e.distinct_by_flush(Keys::default(), |v| v, Kind::never::<()>().stream_error()))
         }),
@@ -196,6 +197,11 @@ pub(crate) fn operators() -> Vec<Op> {
         one_each!("sequence_equal", |v| one => {
             one.sequence_equal(Kind::of(v).stream_error()).map(move |yes| if yes { v } else { -1 })
         }),
+        one_each!("sequence_equal_with_buffer", |v| one => {
+            let other = Kind::of(v).stream_error();
+            one.sequence_equal_with_buffer(other, Buffer::new(1)).map(move |yes| if yes { v } else { -1 })
+        }),
+        one_each!("to_vec_with", |v| one => one.to_vec_with(Buffer::new(1)).map(|all| all[0])),
         Op::new("default_if_empty", |e| out(e.default_if_empty(-1))),
         Op::new("switch_if_empty: source", |e| out(e.switch_if_empty(Kind::of(-1).stream_error()))),
         Op::new("switch_if_empty: other", |e| {
@@ -259,8 +265,7 @@ pub(crate) fn operators() -> Vec<Op> {
         }),
         Op::new("defer", |e| {
             let scheduler = e.scheduler().clone();
-            let mut inner = once(e);
-            out(scheduler.on(Kind::of(()).stream_error()).flat_map(move |()| inner()))
+            out(scheduler.on(OnTime::<()>::defer(once(e))))
         }),
         Op::new("catch_error: source", |e| out(e.catch_error(|error| Kind::throw_err(error).map(|()| 0)))),
         Op::new("catch_error: other", |e| {
@@ -356,10 +361,10 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("measured_results", |e| {
             out(e.map(Ok::<i64, ()>).measured_results("laws").filter_map(Result::ok))
         }),
-        Op::new("from_iter", |e| out(e.flat_map(|v| Kind::from_iter([v]).stream_error()))),
-        Op::new("of", |e| out(e.flat_map(|v| Kind::of(v).stream_error()))),
-        Op::new("empty", |e| out(e.flat_map(|v| Kind::empty().merge(Kind::of(v)).stream_error()))),
-        Op::new("never", |e| out(e.flat_map(|v| Kind::of(v).merge(Kind::never()).take(1).stream_error()))),
+        one_each!("from_iter", |v| _one => Kind::from_iter([v]).stream_error()),
+        one_each!("of", |_v| one => one),
+        one_each!("empty", |_v| one => one.merge(Kind::empty().stream_error())),
+        one_each!("never", |_v| one => one.merge(Kind::never().stream_error()).take(1)),
         Op::new("throw_err", |e| {
             out(e.flat_map(|v| Kind::throw_err(v).on_error_return(|v| v).stream_error()))
         }),

@@ -1,10 +1,10 @@
-use std::{convert::Infallible, marker::PhantomData, time::Duration};
+use std::{convert::Infallible, marker::PhantomData, mem, time::Duration};
 
 use rxrust::observer::Observer;
 
 use super::OnDropped;
 use crate::{
-    error::StreamError,
+    error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
     operator::{
         apply::Emit,
@@ -89,9 +89,11 @@ impl<O, T, U, D, E> Sampling<O, T, U, D, E>
 where
     D: OnDropped<T>,
 {
-    fn abandon(&mut self) {
-        if let Some(last) = self.latest.take() {
-            self.on_dropped.dropped(last);
+    /// The latest is `item` now; what it was is dropped.
+    #[inline(always)]
+    fn keep(&mut self, item: Option<T>) {
+        if let Some(earlier) = mem::replace(&mut self.latest, item) {
+            named(|| "sample_with", || self.on_dropped.dropped(earlier));
         }
     }
 }
@@ -106,9 +108,7 @@ where
     fn on(&mut self, input: Either<T, U, E>) -> Step<Infallible> {
         match input {
             Either::Left(Signal::Next(item)) => {
-                if let Some(earlier) = self.latest.replace(item) {
-                    self.on_dropped.dropped(earlier);
-                }
+                self.keep(Some(item));
                 Step::Continue
             }
             Either::Right(Signal::Next(_)) => match self.latest.take() {
@@ -117,11 +117,11 @@ where
             },
             Either::Right(Signal::Complete) => Step::Continue,
             Either::Left(Signal::Complete) => {
-                self.abandon();
+                self.keep(None);
                 self.down.complete()
             }
             Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
-                self.abandon();
+                self.keep(None);
                 self.down.error(error)
             }
         }

@@ -1,0 +1,218 @@
+//! A panic in each closure that a user gives an operator.
+
+use std::{
+    cell::Cell,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rxevents::{prelude::*, rx::observable::IntoBoxedCoreObservable};
+
+use super::{
+    flavour::{Boxed, Kind, OnTime, Shareable},
+    laws::Verdict,
+    table::{Out, Source, out},
+};
+use crate::common::{Again, Log, lock, ms, unhandled, watchdog};
+
+/// A closure, by the operator that names it in the error; it panics at 2, or when it is called at all.
+struct Closure {
+    /// The operators that have it.
+    name: &'static str,
+    /// Which of them is to blame.
+    blamed: &'static str,
+    build: fn(Source) -> Out,
+}
+
+const fn closure(name: &'static str, build: fn(Source) -> Out) -> Closure {
+    Closure { name, blamed: name, build }
+}
+
+const fn named(name: &'static str, blamed: &'static str, build: fn(Source) -> Out) -> Closure {
+    Closure { name, blamed, build }
+}
+
+/// Panics for 2, with the number of the case.
+fn boom<T>(v: i64, value: T) -> T {
+    assert!(v != 2, "boom {} {}", std::any::type_name::<Out>(), CASE.get());
+    value
+}
+
+std::thread_local! {
+    static CASE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A source that fails at once, on the scheduler of `e`.
+macro_rules! failing {
+    ($e:expr) => {
+        $e.scheduler().on(Kind::throw_err(2_i64).map(|()| 0_i64))
+    };
+}
+
+fn closures() -> Vec<Closure> {
+    vec![
+        closure("map", |e| out(e.map(|v| boom(v, v)))),
+        closure("filter", |e| out(e.filter(|v| boom(*v, true)))),
+        closure("filter_map", |e| out(e.filter_map(|v| boom(v, Some(v))))),
+        closure("scan", |e| out(e.scan(0, |_, v| boom(v, v)))),
+        closure("tap", |e| out(e.tap(|v| boom(*v, ())))),
+        closure("flat_map", |e| out(e.flat_map(|v| boom(v, Kind::of(v).stream_error())))),
+        named("flat_map_with", "flat_map", |e| {
+            out(e.flat_map_with(2, Buffer::default(), |v| boom(v, Kind::of(v).stream_error())))
+        }),
+        named("concat_map", "flat_map", |e| out(e.concat_map(|v| boom(v, Kind::of(v).stream_error())))),
+        closure("switch_map", |e| out(e.switch_map(|v| boom(v, Kind::of(v).stream_error())))),
+        closure("take_while", |e| out(e.take_while(|v| boom(*v, true)))),
+        closure("take_while_inclusive", |e| out(e.take_while_inclusive(|v| boom(*v, true)))),
+        closure("skip_while", |e| out(e.skip_while(|v| boom(*v, true)))),
+        closure("distinct_by", |e| out(e.distinct_by(|v| boom(*v, v)))),
+        named("distinct_by_with", "distinct_by", |e| {
+            out(e.distinct_by_with(Keys::default(), |v| boom(*v, v)))
+        }),
+        closure("distinct_by_flush", |e| {
+            out(e.distinct_by_flush(Keys::default(), |v| boom(*v, v), Kind::never::<()>().stream_error()))
+        }),
+        closure("distinct_until_key_changed", |e| out(e.distinct_until_key_changed(|v| boom(*v, v)))),
+        closure("average_by", |e| out(e.average_by(|v| boom(*v, 0.0)).map(|_| 0))),
+        closure("min_by", |e| out(e.min_by(|a, b| boom(*a.max(b), a.cmp(b))))),
+        closure("max_by", |e| out(e.max_by(|a, b| boom(*a.max(b), a.cmp(b))))),
+        closure("min_by_key", |e| out(e.min_by_key(|v| boom(*v, *v)))),
+        closure("max_by_key", |e| out(e.max_by_key(|v| boom(*v, *v)))),
+        closure("reduce", |e| out(e.reduce(|_, v| boom(v, v)))),
+        closure("fold", |e| out(e.fold(0, |_, v| boom(v, v)))),
+        closure("all", |e| out(e.all(|v| boom(*v, true)).map(i64::from))),
+        closure("any", |e| out(e.any(|v| boom(*v, false)).map(i64::from))),
+        closure("combine_latest", |e| {
+            let one = e.scheduler().on(Kind::of(0).stream_error());
+            out(one.combine_latest(e, |_, v| boom(v, v)))
+        }),
+        closure("join_within", |e| {
+            let other = e.scheduler().on(Kind::never::<i64>().stream_error());
+            out(e.join_within(other, ms(0), |v| boom(*v, *v), |v| *v).map(|(v, _)| v))
+        }),
+        closure("defer", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |_| {
+                let of = scheduler.clone();
+                scheduler.on(OnTime::<()>::defer(move || boom(2, of.on(Kind::of(2))))).stream_error()
+            }))
+        }),
+        closure("create", |e| {
+            let inner = Kind::create::<i64, StreamError, _, _>(|_emitter| boom(2, ()));
+            out(e.flat_map(move |_| inner.clone()))
+        }),
+        closure("poll_every", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |_| {
+                let read = || boom(2, std::future::ready(2));
+                scheduler.on(Kind::poll_every(ms(1), read)).stream_error()
+            }))
+        }),
+        named("poll_every_with", "poll_every", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |_| {
+                let read = || async { boom(2, 2) };
+                scheduler.on(Kind::poll_every_with(ms(1), MissedTicks::Skip, read)).stream_error()
+            }))
+        }),
+        closure("catch_error", |e| out(failing!(e).catch_error(|v| boom(v, Kind::of(v).stream_error())))),
+        closure("on_error_return", |e| out(failing!(e).on_error_return(|_| boom(2, 0)).stream_error())),
+        closure("map_err", |e| {
+            out(failing!(e).map_err(|v| boom(v, StreamError::source(std::io::Error::other("never")))))
+        }),
+        closure("on_complete", |e| out(e.take(1).on_complete(|| boom(2, ())))),
+        closure("count_by_key", |e| out(e.count_by_key(|v| boom(*v, v)).map(|(v, _)| v))),
+        named("count_by_key_with", "count_by_key", |e| {
+            out(e.count_by_key_with(Keys::default(), |v| boom(*v, v)).map(|(v, _)| v))
+        }),
+        closure("scan_by_key", |e| out(e.scan_by_key(|v| v, 0, |_, v| boom(v, v)))),
+        named("throttle_first_on_dropped", "throttle_first", |e| {
+            out(e.throttle_first_on_dropped(ms(1000), |v| boom(v, ())))
+        }),
+        closure("throttle_first_by", |e| out(e.throttle_first_by(0_i64, |v| boom(*v, *v)))),
+        named("throttle_first_by_on_dropped", "throttle_first_by", |e| {
+            out(e.throttle_first_by_on_dropped(1000_i64, |v| *v, |v| boom(v, ())))
+        }),
+        closure("throttle_first_by_key", |e| out(e.throttle_first_by_key(|v| boom(*v, v), |v| *v, 0_i64))),
+        named("throttle_first_by_key_on_dropped", "throttle_first_by_key", |e| {
+            let keys = Keys::default();
+            out(e.throttle_first_by_key_on_dropped(keys, |_| &0_i64, |v| *v, 1000_i64, |v| boom(v, ())))
+        }),
+        named("throttle_latest_on_dropped", "throttle_latest", |e| {
+            out(e.throttle_latest_on_dropped(ms(1000), |v| boom(v, ())))
+        }),
+        named("debounce_on_dropped", "debounce", |e| out(e.debounce_on_dropped(ms(1000), |v| boom(v, ())))),
+        named("sample_on_dropped", "sample", |e| out(e.sample_on_dropped(ms(1000), |v| boom(v, ())))),
+        named("sample_with_on_dropped", "sample_with", |e| {
+            let never = e.scheduler().on(Kind::never::<()>().stream_error());
+            out(e.sample_with_on_dropped(never, |v| boom(v, ())))
+        }),
+        closure("chunks", |e| out(e.chunks(1, |v| boom(v[0], v[0])))),
+        closure("sliding", |e| out(e.sliding(1, 1, |v| boom(v[0], v[0])))),
+        closure("moving_average_by", |e| out(e.moving_average_by(1, |v| boom(*v, 0.0)).map(|_| 0))),
+        closure("flag_outliers_by", |e| {
+            out(e.map(|v| [v]).flag_outliers_by(1.5, |v| boom(*v, 0.0)).map(|_| 0))
+        }),
+    ]
+}
+
+/// The panic ends its own subscription, is the stream's error once, with the operator's name and the message, and is told
+/// to nobody else; siblings go on.
+fn a_panic_is_routed(closure: &Closure) -> Verdict {
+    static CASES: AtomicU64 = AtomicU64::new(0);
+    let number = CASES.fetch_add(1, Ordering::Relaxed);
+    CASE.set(number);
+    let (scheduler, subject) = (super::flavour::Scheduler::new(), Kind::subject::<i64, StreamError>());
+    let (routed, log, sibling) = (Arc::new(Mutex::new(Vec::new())), Log::default(), Log::default());
+    let (errors, source) = (routed.clone(), subject.clone());
+    let boxed = move || -> Boxed<i64, StreamError> { source.clone().into_inner().into_boxed() };
+    let events = Source::from_parts(Again::new(Shareable::new(boxed)), scheduler.clone());
+    (closure.build)(events)
+        .on_error_route(observer(move |error: StreamError| lock(&errors).push(error.to_string())))
+        .subscribe_with(log.sink(|_| {}));
+    subject.clone().subscribe_with(sibling.sink(|_| {}));
+    for v in [1, 2, 3] {
+        subject.clone().next(v);
+        scheduler.advance_by(ms(5));
+    }
+    subject.clone().complete();
+    scheduler.advance_by(ms(5));
+    let boom = format!("boom {} {number}", std::any::type_name::<Out>());
+    let message = format!("panic in `{}`: {boom}", closure.blamed);
+    let (routed, hooked) = (lock(&routed).clone(), unhandled(&boom));
+    if routed != [message.as_str()] {
+        return Err(format!("routed: {routed:?} instead of {message:?}"));
+    }
+    if !hooked.is_empty() {
+        return Err(format!("routed, and unhandled: {hooked:?}"));
+    }
+    if log.ends() != 1 || sibling.items() != [1, 2, 3] || sibling.ends() != 1 {
+        return Err(format!("seen {}, by the sibling {}", log.text(), sibling.text()));
+    }
+    if scheduler.tasks() > 0 {
+        return Err(format!("{} tasks left", scheduler.tasks()));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_panic_in_each_closure_can_be_routed() {
+    let broken: Vec<String> = closures()
+        .into_iter()
+        .filter_map(|closure| {
+            let name = closure.name;
+            watchdog(move || a_panic_is_routed(&closure)).err().map(|what| format!("{name}: {what}"))
+        })
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn the_law_of_closures_finds_what_breaks_it() {
+    let hides = closure("map", |e| out(e.map(|v| boom(v, v)).on_error_return(|_| 0).stream_error()));
+    let loses = closure("map", |e| out(e.map(|v| if v == 2 { -1 } else { v })));
+    assert!(a_panic_is_routed(&hides).is_err());
+    assert!(a_panic_is_routed(&loses).is_err());
+}
