@@ -89,6 +89,32 @@ fn chains_of_32_operators_are_built() {
     assert!(took.max(mixed) < BUILD_LIMIT, "{took:.2?}, {mixed:.2?}");
 }
 
+/// What must not compile does not, and the first error says why in our words, at the place.
+#[test]
+fn unhandled_errors_do_not_compile() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_time");
+    let package = tempfile::tempdir().unwrap();
+    write_package(package.path());
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail");
+    let mut files = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let (path, main) = (entry.unwrap().path(), package.path().join("src/main.rs"));
+        let source = fs::read_to_string(&path).unwrap();
+        let says = source.lines().next().and_then(|line| line.strip_prefix("//! ")).unwrap();
+        fs::write(main, &source).unwrap();
+        let output = cargo("check", package.path(), &target);
+        let text = text(&output);
+        let first = text.split("\nerror").next().unwrap_or_default();
+        let place = source.lines().position(|line| line.contains(".subscribe")).unwrap() + 1;
+        assert!(!output.status.success(), "{} compiles", path.display());
+        assert!(first.contains(says), "{}: {text}", path.display());
+        assert!(first.contains(&format!("src/main.rs:{place}:")), "{}: {text}", path.display());
+        assert!(first.contains("on_error_route"), "{}: {text}", path.display());
+        files += 1;
+    }
+    assert!(files >= 3, "only {files} files");
+}
+
 fn write_package(folder: &Path) {
     let library = env!("CARGO_MANIFEST_DIR");
     let manifest = format!(

@@ -50,6 +50,7 @@ pub trait SubscribeOps: Observable + 'static {
     fn subscribe<F, T, U>(self, next: F) -> U
     where
         F: FnMut(T),
+        Self::Err: CannotFail,
         Self::Inner: CoreObservable<Self::With<NextObserver<F>>, Unsub = U>,
         Self: for<'a> Observable<Item<'a> = T>,
     {
@@ -76,6 +77,7 @@ pub trait SubscribeOps: Observable + 'static {
     where
         F: FnMut(T),
         U: Subscription,
+        Self::Err: CannotFail,
         Self::Inner: CoreObservable<Self::With<NextObserver<F>>, Unsub = U>,
         Self: for<'a> Observable<Item<'a> = T>,
     {
@@ -103,6 +105,15 @@ pub trait SubscribeOps: Observable + 'static {
 }
 
 impl<S: Observable + 'static> SubscribeOps for S {}
+
+/// The error of a stream that cannot fail: `Infallible`, and no other.
+#[diagnostic::on_unimplemented(
+    message = "the stream can fail with `{Self}`, and nobody handles that",
+    label = "handle the error before this: `.on_error_route(..)`, `.on_error_return(..)`, `.catch_error(..)`",
+    note = "a closure is told of items only; `subscribe_with` takes an observer, which is told of the error too"
+)]
+pub trait CannotFail {}
+impl CannotFail for Infallible {}
 
 /// Calls a closure for each item.
 #[derive(Clone)]
