@@ -1,4 +1,4 @@
-//! the stream can fail with `StreamError`, and nobody handles that
+//! the stream can fail with `rxevents::StreamError`, and nobody handles that
 
 use rxevents::prelude::*;
 
