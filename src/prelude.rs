@@ -18,8 +18,8 @@ pub use crate::{
     operator::{
         aggregate::AggregateOps,
         batch::{BatchObserver, BatchOps},
-        combine::{CombineOps, Within},
-        create::{Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
+        combine::{CombineOps, CompositeError, Within},
+        create::{Callback, Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
         error::{ErrorOps, Retry},
         filter::FilterOps,
         key::{KeyOps, Keys},

@@ -57,6 +57,40 @@ fn a_chain_of_32_operators_is_checked_in_3_seconds() {
     assert!(!broken.status.success() && text(&broken).contains("error[E0"), "{}", text(&broken));
 }
 
+/// Where an operator's type names that of its source twice, the type doubles with each of them.
+#[test]
+fn chains_of_one_operator_that_keeps_its_source_are_checked_in_3_seconds() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("compile_time_kept");
+    let package = tempfile::tempdir().unwrap();
+    write_package(package.path());
+    let check = |source: &str| {
+        fs::write(package.path().join("src/main.rs"), source).unwrap();
+        let start = Instant::now();
+        let output = cargo("check", package.path(), &target);
+        assert!(output.status.success(), "{}", text(&output));
+        start.elapsed()
+    };
+    check("fn main() {}");
+    for operator in [
+        "repeat(2)",
+        "repeat_when(|ends| ends.skip(0))",
+        "retry_when(|errors| errors.skip(0))",
+        "concat_with(Local::of(1))",
+        "on_error_resume_next(Local::of(1))",
+        "amb(Local::of(1))",
+        "join(Local::of(1), |_| Local::never::<()>(), |_| Local::never::<()>()).map(|(a, b)| a + b)",
+    ] {
+        let chain = format!(".{operator}").repeat(20);
+        let source = format!(
+            "#![recursion_limit = \"256\"]\nuse rxevents::prelude::*;\nfn main() {{\n    \
+             Local::of(1_u64){chain}.subscribe(|_| {{}});\n}}\n"
+        );
+        let took = check(&source);
+        eprintln!("20 times {operator}: {took:.2?}");
+        assert!(took < LIMIT, "20 times {operator} took {took:.2?}");
+    }
+}
+
 /// Not once in 60 seconds, where the code doubles with each operator: 12 of them took longer.
 #[test]
 fn chains_of_32_operators_are_built() {

@@ -165,6 +165,8 @@ macro_rules! work {
     // By one subject; the other stays silent.
     (one $ctx:ident $data:ident, |$s:ident, $t:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
+            #[allow(unused)]
+            type Ctx<T> = $ctx<T>;
             let total = Sum::default();
             let sum = total.clone();
             let ($s, $t) = ($ctx::subject::<u64, Infallible>(), $ctx::subject::<u64, Infallible>());
@@ -280,6 +282,7 @@ macro_rules! same_chains {
             cold flat_map(|s| s.flat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
             cold concat_map(|s| s.concat_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
             cold switch_map(|s| s.switch_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
+            cold start_with(|s| s.start_with(vec![1_u64]), |v| v);
             cold merge_cold(|s| s.merge(Ctx::from_iter([1_u64])), |v| v);
             cold zip_cold(|s| s.zip(Ctx::from_iter(0..N as u64)), |(a, b)| a ^ b);
             one subject(|s, t| { let _ = t; s }, |v| v);
@@ -356,6 +359,39 @@ mod ours {
                 }
             })
         }, |v| v);
+        cold concat_with(|s| s.concat_with(Ctx::from_iter([1_u64])), |v| v);
+        cold concat_all(|s| Ctx::concat_all([s]), |v| v);
+        cold end_with(|s| s.end_with([1]), |v| v);
+        cold repeat(|s| s.repeat(1), |v| v);
+        cold repeat_when(|s| s.repeat_when(|ends| ends.take_while(|()| false)), |v| v);
+        cold retry_when(|s| s.retry_when(|errors| errors.skip(0)), |v| v);
+        cold on_error_resume_next(|s| s.on_error_resume_next(Ctx::empty::<u64>()), |v| v);
+        hot merge_delay_error(|s, t| s.merge_delay_error(t).on_error_route(observer(|_| {})), |v| v);
+        hot merge_all_delay_error(|s, t| {
+            Ctx::merge_all_delay_error([s, t]).on_error_route(observer(|_| {}))
+        }, |v| v);
+        one amb(|s, t| s.amb(t), |v| v);
+        one amb_all(|s, t| Ctx::amb_all([s, t]), |v| v);
+        hot combine_latest_all(|s, t| Ctx::combine_latest_all([s, t], |row| row[0] ^ row[1]), |v| v);
+        hot zip_all(|s, t| Ctx::zip_all([s, t], |row| row.fold(0, |a, b| a ^ b)), |v| v);
+        hot when(|s, t| {
+            let both = rxevents::operator::combine::Pattern::of(0).and(1);
+            Ctx::when([s, t], [both], |_, row| row.fold(0, |a, b| a ^ b))
+        }, |v| v);
+        hot join(|s, t| {
+            let latest = Buffer::new(1).on_overflow(Overflow::DropOldest);
+            s.join_with_buffer(t, |_| Ctx::never::<()>(), |_| Ctx::never::<()>(), latest)
+        }, |(a, b)| a ^ b);
+        hot group_join(|s, t| s.group_join(t, |_| Ctx::empty::<()>(), |_| Ctx::empty::<()>()), |(v, _)| v);
+        cold exhaust_map(|s| s.exhaust_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
+        cold merge_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).merge_on_next(), |v| v);
+        cold concat_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).concat_on_next(), |v| v);
+        cold switch_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).switch_on_next(), |v| v);
+        cold range(|s| { let _ = s; Ctx::range(0..N as u64).map(black_box) }, |v| v);
+        cold generate(|s| { let _ = s; Ctx::generate(0, |v| *v < N as u64, |v| v + 1, |v| black_box(*v)) }, |v| v);
+        cold from_fn(|s| s.flat_map(|v| Ctx::from_fn(move || v)), |v| v);
+        cold from_callback(|s| s.flat_map(|v| Ctx::from_callback(move |done| done.call(v))), |v| v);
+        cold using(|s| Ctx::using(|| (), move |()| s, |()| {}), |v| v);
         hot sample_with(|s, t| s.sample_with(t), |v| v);
         hot merge_all(|s, t| Ctx::merge_all([s, t]), |v| v);
         cold try_map(|s| s.try_map(super::above)
@@ -383,6 +419,8 @@ mod theirs {
     same_chains!();
 
     chains! {
+        cold merge_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).merge_all(usize::MAX), |v| v);
+        cold concat_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).concat_all(), |v| v);
         timed throttle_first(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::leading()), |v| v);
     }
 
@@ -669,6 +707,39 @@ fn rows() -> Vec<Row> {
         row("flat_map, 2 each", two_each(d), ours::flat_map(d), theirs::flat_map(d)),
         row("concat_map, 2 each", two_each(d), ours::concat_map(d), theirs::concat_map(d)),
         row("switch_map, 2 each", two_each(d), ours::switch_map(d), theirs::switch_map(d)),
+        row("exhaust_map, 2 each", two_each(d), ours::exhaust_map(d), none()),
+        row("merge_on_next, 2 each", two_each(d), ours::merge_on_next(d), theirs::merge_on_next(d)),
+        row("concat_on_next, 2 each", two_each(d), ours::concat_on_next(d), theirs::concat_on_next(d)),
+        row("switch_on_next, 2 each", two_each(d), ours::switch_on_next(d), none()),
+        row("start_with", chained(d), ours::start_with(d), theirs::start_with(d)),
+        row("end_with", chained(d), ours::end_with(d), none()),
+        row("concat_with", chained(d), ours::concat_with(d), none()),
+        row("concat_all", opaque(d), ours::concat_all(d), none()),
+        row("repeat", opaque(d), ours::repeat(d), none()),
+        row("repeat_when", opaque(d), ours::repeat_when(d), none()),
+        row("retry_when", opaque(d), ours::retry_when(d), none()),
+        row("on_error_resume_next", opaque(d), ours::on_error_resume_next(d), none()),
+        row("using", opaque(d), ours::using(d), none()),
+        row("range", counted(), ours::range(d), none()),
+        row("generate", counted(), ours::generate(d), none()),
+        row("from_fn, one each", opaque(d), ours::from_fn(d), none()),
+        row("from_callback, one each", opaque(d), ours::from_callback(d), none()),
+        row("amb of subjects", boxed(d), ours::amb(d), none()),
+        row("amb_all of subjects", boxed(d), ours::amb_all(d), none()),
+        row("merge_delay_error of subjects", boxed(d), ours::merge_delay_error(d), none()),
+        row("merge_all_delay_error of subjects", boxed(d), ours::merge_all_delay_error(d), none()),
+        row("zip_all of subjects", zipped(d), ours::zip_all(d), none()),
+        row("when of subjects", zipped(d), ours::when(d), none()),
+        row("join of subjects, one window each", latest_of_both(d), ours::join(d), none()),
+        row(
+            "group_join of subjects, empty windows",
+            hand!(|sum| for p in d.chunks_exact(2) {
+                sum.add(black_box(p[0]));
+            }),
+            ours::group_join(d),
+            none(),
+        ),
+        row("combine_latest_all of subjects", latest_of_both(d), ours::combine_latest_all(d), none()),
         row("merge of iterators", chained(d), ours::merge_cold(d), theirs::merge_cold(d)),
         row("zip of iterators", zipped_cold(d), ours::zip_cold(d), theirs::zip_cold(d)),
         row("merge of iterators, in batches", chained(d), ours::merge_cold_batches(d), theirs::merge_cold(d)),
@@ -681,19 +752,7 @@ fn rows() -> Vec<Row> {
         row("zip of subjects, in batches", zipped(d), ours::zip_batches(d), theirs::zip(d)),
         row(
             "combine_latest of subjects",
-            hand!(|sum| {
-                let mut b = None;
-                for p in d.chunks_exact(2) {
-                    let a = black_box(Some(p[0]));
-                    if let (Some(a), Some(b)) = (a, b) {
-                        sum.add(a ^ b);
-                    }
-                    b = black_box(Some(p[1]));
-                    if let (Some(a), Some(b)) = (a, b) {
-                        sum.add(a ^ b);
-                    }
-                }
-            }),
+            latest_of_both(d),
             ours::combine_latest(d),
             theirs::combine_latest(d),
         ),
@@ -821,6 +880,30 @@ fn zipped(d: &'static [u64]) -> impl FnMut() -> u64 {
                 right.pop_front();
             }
         }
+    })
+}
+
+/// The latest of two, whenever one comes.
+fn latest_of_both(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut b = None;
+        for p in d.chunks_exact(2) {
+            let a = black_box(Some(p[0]));
+            if let (Some(a), Some(b)) = (a, b) {
+                sum.add(a ^ b);
+            }
+            b = black_box(Some(p[1]));
+            if let (Some(a), Some(b)) = (a, b) {
+                sum.add(a ^ b);
+            }
+        }
+    })
+}
+
+/// The numbers themselves.
+fn counted() -> impl FnMut() -> u64 {
+    hand!(|sum| for v in 0..N as u64 {
+        sum.add(black_box(v));
     })
 }
 

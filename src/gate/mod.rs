@@ -255,6 +255,8 @@ pub trait Place {
     const ONLY_SOURCE: bool = false;
 }
 
+impl Place for Left {}
+impl Place for Right {}
 impl Place for Outer {}
 impl Place for Inner {}
 
@@ -312,7 +314,14 @@ impl<Sc: Flow, M, In, P> Drop for GateObserver<Sc, M, In, P> {
 impl<Sc: Flow, M, In, P: Default> GateObserver<Sc, M, In, P> {
     /// An observer for the sources of port `P`.
     pub fn new(gate: &Sc::Gate<M, In>) -> Self {
-        Self { gate: gate.clone(), port: P::default(), batch: Vec::new() }
+        Self::at(gate, P::default())
+    }
+}
+
+impl<Sc: Flow, M, In, P> GateObserver<Sc, M, In, P> {
+    /// An observer for the source at `port`.
+    pub fn at(gate: &Sc::Gate<M, In>, port: P) -> Self {
+        Self { gate: gate.clone(), port, batch: Vec::new() }
     }
 }
 
@@ -383,6 +392,15 @@ impl<O> Down<O> {
         let Some(observer) = &mut self.0 else { return Step::Done };
         observer.next(item);
         if observer.is_closed() { Step::Done } else { Step::Continue }
+    }
+
+    /// Whether nobody listens any more.
+    #[inline]
+    pub fn is_closed<T, E>(&self) -> bool
+    where
+        O: Observer<T, E>,
+    {
+        self.0.as_ref().is_none_or(Observer::is_closed)
     }
 
     /// Completes it, unless it has ended.

@@ -5,6 +5,7 @@ use std::{collections::HashSet, convert::Infallible, future::ready, num::NonZero
 use rxevents::{
     operator::{
         apply::{Emit, Kernel},
+        combine::Pattern,
         timed::{Time, TimedKernel},
     },
     prelude::*,
@@ -228,9 +229,79 @@ pub(crate) fn operators() -> Vec<Op> {
             let sources: [Boxed<i64, _>; 2] = [e.into_inner().into_boxed(), empty];
             out(scheduler.on(Kind::merge_all(sources.map(Kind::<()>::lift))))
         }),
+        Op::new("merge_delay_error", |e| {
+            let both = e.merge_delay_error(Kind::empty().stream_error());
+            out(both.map_err(|errors: CompositeError<_>| errors.first).stream_error())
+        }),
+        Op::new("merge_all_delay_error", |e| {
+            let scheduler = e.scheduler().clone();
+            let merged = Kind::merge_all_delay_error([Kind::<()>::lift(e.into_inner())]);
+            out(scheduler.on(merged.map_err(|errors: CompositeError<_>| errors.first).stream_error()))
+        }),
+        Op::new("concat_with: first", |e| out(e.concat_with(Kind::empty().stream_error()))),
+        Op::new("concat_with: second", |e| {
+            let empty = e.scheduler().on(Kind::empty().stream_error());
+            out(empty.concat_with(e))
+        }),
+        Op::new("concat_all", |e| {
+            let scheduler = e.scheduler().clone();
+            out(scheduler.on(Kind::concat_all([Kind::<()>::lift(e.into_inner())])))
+        }),
+        Op::new("start_with, end_with", |e| out(e.start_with([]).end_with([]))),
+        Op::new("repeat", |e| out(e.repeat(1))),
+        Op::new("repeat_when", |e| out(e.repeat_when(|completions| completions.take_while(|()| false))))
+            .holds_source(),
+        Op::new("amb: left", |e| out(e.amb(Kind::never().stream_error()))),
+        Op::new("amb: right", |e| {
+            let never = e.scheduler().on(Kind::never().stream_error());
+            out(never.amb(e))
+        }),
+        Op::new("amb_all", |e| {
+            let scheduler = e.scheduler().clone();
+            out(scheduler.on(Kind::amb_all([Kind::<()>::lift(e.into_inner())])))
+        }),
+        Op::new("combine_latest_all", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            out(scheduler.on(Kind::combine_latest_all(sources, |row| row[0])))
+        }),
+        Op::new("zip_all", |e| {
+            let scheduler = e.scheduler().clone();
+            let numbers: Boxed<i64, _> =
+                scheduler.on(Kind::from_iter(0..MANY).stream_error()).into_inner().into_boxed();
+            let sources: [Boxed<i64, _>; 2] = [numbers, e.into_inner().into_boxed()];
+            let last = |row: std::vec::Drain<'_, i64>| row.as_slice()[1];
+            out(scheduler.on(Kind::zip_all(sources.map(Kind::<()>::lift), last)))
+        }),
+        Op::new("when", |e| {
+            let scheduler = e.scheduler().clone();
+            let numbers: Boxed<i64, _> =
+                scheduler.on(Kind::from_iter(0..MANY).stream_error()).into_inner().into_boxed();
+            let sources: [Boxed<i64, _>; 2] = [numbers, e.into_inner().into_boxed()];
+            let second = |_: usize, row: std::vec::Drain<'_, i64>| row.as_slice()[1];
+            let patterns = [Pattern::of(0).and(1)];
+            out(scheduler.on(Kind::when(sources.map(Kind::<()>::lift), patterns, second)))
+        }),
         Op::new("zip", |e| {
             let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
             out(numbers.zip(e).map(|(_, v)| v))
+        }),
+        Op::new("join", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) =
+                (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
+            out(one.join(e, never, empty).map(|(_, v)| v))
+        }),
+        Op::new("group_join: left", |e| {
+            let (never, empty) =
+                (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
+            out(e.group_join(Kind::never::<i64>().stream_error(), empty, never).map(|(v, _)| v))
+        }),
+        Op::new("group_join: right", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) =
+                (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
+            out(one.group_join(e, never, empty).flat_map(|(_, group)| group))
         }),
         Op::new("join_within", |e| {
             let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
@@ -257,6 +328,15 @@ pub(crate) fn operators() -> Vec<Op> {
             let mut inner = once(e);
             out(one.concat_map(move |_| inner()))
         }),
+        Op::new("exhaust_map: outer", |e| out(e.exhaust_map(|v| Kind::of(v).stream_error()))),
+        Op::new("exhaust_map: inner", |e| {
+            let one = e.scheduler().on(Kind::of(0).stream_error());
+            let mut inner = once(e);
+            out(one.exhaust_map(move |_| inner()))
+        }),
+        Op::new("merge_on_next", |e| out(e.map(|v| Kind::of(v).stream_error()).merge_on_next())),
+        Op::new("concat_on_next", |e| out(e.map(|v| Kind::of(v).stream_error()).concat_on_next())),
+        Op::new("switch_on_next", |e| out(e.map(|v| Kind::of(v).stream_error()).switch_on_next())).thins(),
         Op::new("switch_map: outer", |e| out(e.switch_map(|v| Kind::of(v).stream_error()))).thins(),
         Op::new("switch_map: inner", |e| {
             let one = e.scheduler().on(Kind::of(0).stream_error());
@@ -291,6 +371,23 @@ pub(crate) fn operators() -> Vec<Op> {
         }),
         Op::new("flag_outliers_by", |e| {
             out(e.map(|v| [v]).flag_outliers_by(1.5, |v| *v as f64).map(|judged| judged.partition[0]))
+        }),
+        Op::new("retry_when", |e| out(e.retry_when(|errors| errors.flat_map(Kind::throw_err::<(), _>))))
+            .holds_source(),
+        Op::new(
+            "on_error_resume_next: source",
+            |e| out(e.on_error_resume_next(Kind::empty().stream_error())),
+        )
+        .absorbs(),
+        Op::new("on_error_resume_next: other", |e| {
+            let failure = StreamError::source(std::io::Error::other("down"));
+            let failing = e.scheduler().on(Kind::throw_err(failure));
+            out(failing.on_error_resume_next(e))
+        }),
+        Op::new("using", |e| {
+            let scheduler = e.scheduler().clone();
+            let source = e.clone();
+            out(scheduler.on(OnTime::<()>::using(|| (), move |()| source, |()| {})))
         }),
         Op::new("try_map, route_failures", |e| {
             let failures = observer(|_: Rejected<i64>| {});

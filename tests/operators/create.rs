@@ -17,7 +17,7 @@ use rxevents::{
     time::Clock,
 };
 
-use super::flavour::{BoxFuture, Kind, Scheduler};
+use super::flavour::{BoxFuture, Kind, OnTime, Scheduler};
 use crate::common::{Log, lock, ms, unhandled};
 
 marbles! {
@@ -27,6 +27,17 @@ marbles! {
     throw_err: |s| s.on(Kind::throw_err::<char, _>(MarbleError)), "#";
     from_iter: |s| s.on(Kind::from_iter(['a', 'b'])), "(ab|)";
     from_iter_of_nothing: |s| s.on(Kind::from_iter(Vec::<char>::new())), "|";
+    range: |s| s.on(Kind::range('a'..'d')), "(abc|)";
+    range_inclusive: |s| s.on(Kind::range('a'..='c')), "(abc|)";
+    range_of_nothing: |s| s.on(Kind::range('a'..'a')), "|";
+    generate: |s| s.on(Kind::generate(0_u8, |n| *n < 3, |n| n + 1, |n| char::from(b'a' + n))), "(abc|)";
+    generate_nothing: |s| s.on(Kind::generate(0, |_| false, |n| n, |_| 'x')), "|";
+    generate_below_take: |s| s.on(Kind::generate(0, |_| true, |n| n, |_| 'x')).take(2), "(xx|)";
+    from_fn: |s| s.on(Kind::from_fn(|| 'a')), "(a|)";
+    from_callback: |s| s.on(Kind::from_callback(|callback| callback.call('a'))), "(a|)";
+    from_callback_that_is_not_called: |s| s.on(Kind::from_callback(|_: rxevents::operator::create::Callback<_, char>| {})), "";
+    using: |s| { let source = s.cold("-a-b|"); s.on(OnTime::<()>::using(|| (), move |()| source, |()| {})) }, "-a-b|";
+    using_that_fails: |s| { let source = s.cold("-a#"); s.on(OnTime::<()>::using(|| (), move |()| source, |()| {})) }, "-a#";
     timer: |s| s.on(Kind::timer(ms(3))).map(|()| 'x'), "---(x|)";
     interval: |s| s.on(Kind::interval(ms(2))).map(|n| if n == 0 { 'a' } else { 'b' }).take(3), "--a-b-(b|)";
     interval_for_ever: |s| s.on(Kind::interval(Duration::MAX)).map(|_| 'x'), "";
@@ -307,4 +318,175 @@ fn lines_of_an_asynchronous_reader() {
     s.run_ready();
     assert_eq!(seen.items(), ["1:1", "read: 5 bytes long, at most 4 are allowed", "3:", "4:4"]);
     assert!(seen.is_over());
+}
+
+/// RxJS `generate`: the state is asked before it is used, and no further than somebody listens.
+#[test]
+fn generate_calls_in_order() {
+    let calls = Arc::new(Mutex::new(String::new()));
+    let note = |text: &'static str| {
+        let calls = calls.clone();
+        move |n: i32| lock(&calls).push_str(&format!("{text}{n} "))
+    };
+    let (condition, iterate, select) = (note("c"), note("i"), note("s"));
+    let source = Kind::generate(
+        1,
+        move |n| {
+            condition(*n);
+            *n < 3
+        },
+        move |n| {
+            iterate(n);
+            n + 1
+        },
+        move |n| {
+            select(*n);
+            *n * 10
+        },
+    );
+    let log = Log::default();
+    source.clone().subscribe_with(log.sink(|_| {}));
+    assert_eq!(
+        (log.text(), std::mem::take(&mut *lock(&calls))),
+        ("10 20 |".into(), "c1 s1 i1 c2 s2 i2 c3 ".into())
+    );
+    let log = Log::default();
+    source.take(1).subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text(), lock(&calls).clone()), ("10 |".into(), "c1 s1 ".into()));
+}
+
+#[test]
+fn from_fn_is_called_for_each_subscriber() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = calls.clone();
+    let source = Kind::from_fn(move || count.fetch_add(1, Ordering::SeqCst));
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+    for n in 0..2 {
+        let log = Log::default();
+        source.clone().subscribe_with(log.sink(|_| {}));
+        assert_eq!(log.text(), format!("{n} |"));
+    }
+    for (source, text) in [
+        (Kind::from_fn(|| -> i32 { panic!("not now") }).stream_error().boxed(), "from_fn"),
+        (
+            Kind::generate(0, |_| true, |n| n, |_| -> i32 { panic!("not now") }).stream_error().boxed(),
+            "generate",
+        ),
+    ] {
+        let log = Log::<String, Infallible>::default();
+        source.map_err(|error| error.to_string()).on_error_route(log.sink(|_| {})).subscribe(|_| {});
+        assert_eq!(log.text(), format!("\"panic in `{text}`: not now\" |"));
+    }
+}
+
+#[test]
+fn a_callback_can_be_kept_and_is_told_of_the_end() {
+    let kept = Arc::new(Mutex::new(None));
+    let (slot, log) = (kept.clone(), Log::<i32, Infallible>::default());
+    Kind::from_callback(move |callback| *lock(&slot) = Some(callback)).subscribe_with(log.sink(|_| {}));
+    let callback = lock(&kept).take().unwrap();
+    assert!(!callback.is_closed());
+    callback.call(1);
+    assert_eq!(log.text(), "1 |");
+
+    let (slot, log) = (kept.clone(), Log::<i32, Infallible>::default());
+    let sub =
+        Kind::from_callback(move |callback| *lock(&slot) = Some(callback)).subscribe_with(log.sink(|_| {}));
+    let callback = lock(&kept).take().unwrap();
+    sub.unsubscribe();
+    assert!(callback.is_closed());
+    callback.call(2);
+    assert_eq!(log.text(), "");
+}
+
+/// Whatever becomes of the source.
+#[test]
+fn using_releases_its_resource_once() {
+    let released = Arc::new(Mutex::new(Vec::<u32>::new()));
+    let count = Arc::new(Mutex::new(0));
+    let acquire = || {
+        let count = count.clone();
+        move || {
+            *lock(&count) += 1;
+            *lock(&count)
+        }
+    };
+    let dispose = || {
+        let released = released.clone();
+        move |n: u32| lock(&released).push(n)
+    };
+    let taken = || std::mem::take(&mut *lock(&released));
+    unhandled("");
+
+    let log = Log::default();
+    Kind::using(acquire(), |n| Kind::of(*n), dispose()).subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text(), taken()), ("1 |".into(), vec![1]));
+
+    let log = Log::<u32, &str>::default();
+    Kind::using(acquire(), |_| Kind::throw_err("down"), dispose()).subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text(), taken()), ("#\"down\"".into(), vec![2]));
+
+    let log = Log::default();
+    Kind::using(acquire(), |n| Kind::range(*n..), dispose()).take(2).subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text(), taken()), ("3 4 |".into(), vec![3]));
+
+    let subject = Kind::subject::<u32, Infallible>();
+    let source = subject.clone();
+    let sub = Kind::using(acquire(), move |_| source, dispose()).subscribe(|_| {});
+    assert!(taken().is_empty());
+    sub.unsubscribe();
+    assert_eq!(taken(), [4]);
+    subject.clone().complete();
+    assert!(taken().is_empty());
+
+    // Panics: of the subscriber, of a closure above, of the closures themselves.
+    let errors = Log::<String, Infallible>::default();
+    let panicking = Kind::using(acquire(), |n| Kind::of(*n).stream_error(), dispose())
+        .map(|n| -> u32 { panic!("at {n}") });
+    panicking.map_err(|error| error.to_string()).on_error_route(errors.sink(|_| {})).subscribe(|_| {});
+    assert_eq!((errors.text(), taken()), ("\"panic in `map`: at 5\" |".into(), vec![5]));
+
+    let errors = Log::<String, Infallible>::default();
+    let panicking = Kind::using(
+        acquire(),
+        |n| Kind::of(*n).map(|n| -> u32 { panic!("at {n}") }).stream_error(),
+        dispose(),
+    );
+    panicking.map_err(|error| error.to_string()).on_error_route(errors.sink(|_| {})).subscribe(|_| {});
+    assert_eq!((errors.text(), taken()), ("\"panic in `map`: at 6\" |".into(), vec![6]));
+
+    let errors = Log::<String, Infallible>::default();
+    let panicking = Kind::using(
+        acquire(),
+        |n| -> Kind<rxevents::operator::create::Throw<u32, StreamError>> { panic!("of {n}") },
+        dispose(),
+    );
+    panicking.map_err(|error| error.to_string()).on_error_route(errors.sink(|_| {})).subscribe(|_| {});
+    assert_eq!((errors.text(), taken()), ("\"panic in `using`: of 7\" |".into(), vec![7]));
+
+    let errors = Log::<String, Infallible>::default();
+    let panicking = Kind::using(|| -> u32 { panic!("none") }, |n| Kind::of(*n).stream_error(), dispose());
+    panicking.map_err(|error| error.to_string()).on_error_route(errors.sink(|_| {})).subscribe(|_| {});
+    assert_eq!((errors.text(), taken()), ("\"panic in `using`: none\" |".into(), vec![]));
+
+    let text = format!("disposed {}", std::any::type_name::<Kind<()>>());
+    let message = text.clone();
+    let log = Log::default();
+    Kind::using(|| (), |()| Kind::of(1), move |()| panic!("{message}")).subscribe_with(log.sink(|_| {}));
+    assert_eq!((log.text(), unhandled(&text)), ("1 |".into(), vec![format!("panic in `using`: {text}")]));
+}
+
+/// For each subscription a resource of its own.
+#[test]
+fn using_can_be_repeated() {
+    let open = Arc::new(AtomicUsize::new(0));
+    let (opened, closed) = (open.clone(), open.clone());
+    let source = Kind::using(
+        move || opened.fetch_add(1, Ordering::SeqCst),
+        |n| Kind::of(*n),
+        move |_| drop(closed.fetch_sub(1, Ordering::SeqCst).to_string()),
+    );
+    let log = Log::default();
+    source.repeat(1000).subscribe_with(log.sink(|n| assert_eq!(*n, 0)));
+    assert_eq!((log.items().len(), open.load(Ordering::SeqCst)), (1000, 0));
 }

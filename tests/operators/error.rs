@@ -15,7 +15,7 @@ use rxevents::{
 };
 
 use super::flavour::{Kind, OnTime, Scheduler};
-use crate::common::{Log, ms};
+use crate::common::{Log, ms, watchdog};
 
 fn forever(delay: Duration) -> Retry<MarbleError> {
     Retry::forever().fixed(delay)
@@ -27,6 +27,39 @@ marbles! {
     catch_nothing: |s| { let other = s.cold("a--b|"); s.cold("--|").catch_error(move |_| other) }, "--|";
     catch_an_error_of_the_other: |s| { let other = s.cold("a#"); s.cold("-#").catch_error(move |_| other) }, "-a#";
     catch_error_below_take: |s| { let other = s.cold("a-b-c"); s.cold("1#").catch_error(move |_| other).take(2) }, "1(a|)";
+
+    on_error_resume_next: |s| s.cold("--1--2-#").on_error_resume_next(s.cold("a--b|")), "--1--2-a--b|";
+    on_error_resume_next_without_one: |s| s.cold("-1|").on_error_resume_next(s.cold("a|")), "-1|";
+    on_error_resume_next_nothing: |s| s.cold("|").on_error_resume_next(s.cold("a|")), "|";
+    on_error_resume_next_fails_too: |s| s.cold("-#").on_error_resume_next(s.cold("a#")), "-a#";
+    on_error_resume_next_below_take: |s| s.cold("1#").on_error_resume_next(s.cold("a-b-c")).take(2), "1(a|)";
+
+    retry_when: |s| s.cold("-1-#").retry_when(|errors| errors.delay(ms(3)).take(2)), "-1-----1----|";
+    retry_when_without_an_error: |s| s.cold("-1-2|").retry_when(|errors| errors.skip(0)), "-1-2|";
+    retry_when_nothing: |s| s.cold("--|").retry_when(|errors| errors.skip(0)), "--|";
+    retry_when_the_source_is_silent: |s| s.cold("-1--").retry_when(|errors| errors.skip(0)), "-1";
+    retry_when_the_notifier_is_silent: |s| { let never = s.cold("---"); s.cold("-1#").retry_when(move |_| never) }, "-1";
+    retry_when_the_notifier_ends: |s| { let end = s.cold("----|"); s.cold("-1#").retry_when(move |_| end) }, "-1--|";
+    retry_when_the_notifier_fails: |s| { let end = s.cold("----#"); s.cold("-1#").retry_when(move |_| end) }, "-1--#";
+    retry_when_the_notifier_is_empty: |s| { let end = s.cold("|"); s.cold("(1|)").retry_when(move |_| end) }, "|";
+    retry_when_passes_the_error_on: |s| s.cold("-1#").retry_when(|errors| {
+        errors.flat_map(Kind::throw_err::<(), _>)
+    }), "-1#";
+    retry_when_it_has_been_tried_twice: |s| {
+        let mut tried = 0;
+        s.cold("-1#").retry_when(move |errors| errors.flat_map(move |error| {
+            tried += 1;
+            let end = tried == 3;
+            Kind::create(move |mut emitter: Emitter<_, (), MarbleError>| {
+                if end { emitter.error(error) } else { assert_eq!(emitter.next(()), Ok(())) }
+            })
+        }))
+    }, "-1-1-1#";
+    retry_when_ignores_what_comes_while_the_source_is_live: |s| {
+        let ticks = s.cold("xx---x--");
+        s.cold("-1-#").retry_when(move |_| ticks)
+    }, "-1----1-";
+    retry_when_below_take: |s| s.cold("ab#").retry_when(|errors| errors.delay(ms(1))).take(3), "ab-(a|)";
 
     on_error_return: |s| s.cold("-a#").on_error_return(|_| 'x'), "-a(x|)";
     on_error_return_without_one: |s| s.cold("-a|").on_error_return(|_| 'x'), "-a|";
@@ -125,4 +158,59 @@ fn a_panic_in_catch_error_is_an_error() {
     caught.map_err(|error| error.to_string()).on_error_route(log.sink(|_| {})).subscribe(|_| {});
     subject.error("this");
     assert_eq!(log.text(), "\"panic in `catch_error`: caught this\" |");
+}
+
+/// ReactiveX/rxjs #678, #1717 and RxJava #1018: many failures at once, one subscription at a time.
+#[test]
+fn retry_when_needs_no_stack() {
+    watchdog(|| {
+        let (live, most, count) =
+            (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counters = (live.clone(), most.clone(), count.clone());
+        let failing = Kind::defer(move || {
+            let (live, most, count) = &counters;
+            count.fetch_add(1, Ordering::SeqCst);
+            most.fetch_max(live.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let live = live.clone();
+            Kind::throw_err::<i32, _>("down")
+                .finalize(move || drop(live.fetch_sub(1, Ordering::SeqCst).to_string()))
+        });
+        let log = Log::<i32, &str>::default();
+        failing.retry_when(|errors| errors.take(100_000)).subscribe_with(log.sink(|_| {}));
+        assert_eq!(log.text(), "|");
+        let counts = (count.load(Ordering::SeqCst), live.load(Ordering::SeqCst), most.load(Ordering::SeqCst));
+        // The notifier's last item comes with its end.
+        assert_eq!(counts, (100_000, 0, 1));
+    });
+}
+
+#[test]
+fn retry_when_over_a_subject_keeps_one_subscription() {
+    // Not a source that fails again and again, but one that is subscribed again and again.
+    let s = Scheduler::new();
+    let attempts = Arc::new(AtomicUsize::new(0));
+    let (count, source) = (attempts.clone(), s.cold("-1#"));
+    let source = OnTime::<()>::defer(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        source.clone()
+    });
+    let seen = record_during(s.on(source).retry_when(|errors| errors.delay(ms(2))), "^----------!");
+    s.advance_by(ms(100));
+    assert_marbles!(seen, "-1---1---1");
+    assert_eq!((attempts.load(Ordering::SeqCst), s.tasks(), s.sleeps()), (3, 0, 0));
+}
+
+#[test]
+fn a_panic_in_a_notifier_is_an_error() {
+    let failing =
+        || Kind::throw_err::<i32, _>("down").map_err(|text| StreamError::source(std::io::Error::other(text)));
+    let log = Log::<String, Infallible>::default();
+    let panicking = failing().retry_when(|_| -> Kind<Throw<(), StreamError>> { panic!("no notifier") });
+    panicking.map_err(|error| error.to_string()).on_error_route(log.sink(|_| {})).subscribe(|_| {});
+    assert_eq!(log.text(), "\"panic in `retry_when`: no notifier\" |");
+
+    let log = Log::<String, Infallible>::default();
+    let panicking = failing().retry_when(|errors| errors.tap(|error| panic!("notified of {error}")));
+    panicking.map_err(|error| error.to_string()).on_error_route(log.sink(|_| {})).subscribe(|_| {});
+    assert_eq!(log.text(), "\"panic in `tap`: notified of down\" |");
 }

@@ -13,7 +13,7 @@ use rxevents::{
 };
 
 use super::flavour::{Kind, Scheduler};
-use crate::common::{Log, ms, watchdog};
+use crate::common::{Log, lock, ms, watchdog};
 
 fn digit(n: u32) -> char {
     char::from_digit(n, 10).unwrap_or('?')
@@ -80,6 +80,31 @@ marbles! {
         "11#";
     flat_map_below_take: |s| { let inner = s.cold("1--2-3"); s.cold("a-b---c").flat_map(move |_| inner.clone()).take(3) },
         "1-1(2|)";
+    exhaust_map: |s| { let inner = s.cold("1---2---3|"); s.cold("a-b-----c---|").exhaust_map(move |_| inner.clone()) },
+        "1---2---3---|";
+    exhaust_map_starts_again: |s| { let inner = s.cold("1-2|"); s.cold("ab--c----d|").exhaust_map(move |_| inner.clone()) },
+        "1-2-1-2--1-2|";
+    exhaust_map_nothing: |s| { let inner = s.cold("1|"); s.cold("--|").exhaust_map(move |_| inner.clone()) }, "--|";
+    exhaust_map_to_nothing: |s| { let inner = s.cold("|"); s.cold("ab-c|").exhaust_map(move |_| inner.clone()) }, "----|";
+    exhaust_map_to_silence: |s| { let inner = s.cold("1----"); s.cold("ab|").exhaust_map(move |_| inner.clone()) }, "1";
+    exhaust_map_waits_for_the_inner_one: |s| { let inner = s.cold("1---2|"); s.cold("ab|").exhaust_map(move |_| inner.clone()) },
+        "1---2|";
+    exhaust_map_fails_by_its_source: |s| { let inner = s.cold("1-2-3-4"); s.cold("a--#").exhaust_map(move |_| inner.clone()) },
+        "1-2#";
+    exhaust_map_fails_by_an_inner_one: |s| { let inner = s.cold("1-#"); s.cold("ab----c").exhaust_map(move |_| inner.clone()) },
+        "1-#";
+    exhaust_map_below_take: |s| { let inner = s.cold("1-2-3"); s.cold("ab").exhaust_map(move |_| inner.clone()).take(2) },
+        "1-(2|)";
+
+    merge_on_next: |s| { let inner = s.cold("1---2|"); s.cold("--a-----b---|").map(move |_| inner.clone()).merge_on_next() },
+        "--1---2-1---2|";
+    concat_on_next: |s| { let inner = s.cold("1-2|"); s.cold("ab-|").map(move |_| inner.clone()).concat_on_next() },
+        "1-21-2|";
+    switch_on_next: |s| { let inner = s.cold("1-2-3|"); s.cold("a---b|").map(move |_| inner.clone()).switch_on_next() },
+        "1-2-1-2-3|";
+    switch_on_next_fails: |s| { let inner = s.cold("1-#"); s.cold("a-").map(move |_| inner.clone()).switch_on_next() },
+        "1-#";
+
     flat_map_with_two: |s| {
         let inner = s.cold("1----2|");
         s.cold("abc|").flat_map_with(2, Buffer::default(), move |_| inner.clone())
@@ -245,4 +270,52 @@ fn unsubscribed_in_the_middle_materialize_tells_nothing_more() {
     s.advance_by(ms(100));
     assert_marbles!(seen, "a-b");
     assert_eq!((s.tasks(), s.sleeps()), (0, 0));
+}
+
+#[test]
+fn exhaust_map_accounts_for_what_it_drops() {
+    let (mut source, inner) = (Kind::subject::<i32, Infallible>(), Kind::subject::<i32, Infallible>());
+    let (log, dropped) = (Log::default(), Arc::new(std::sync::Mutex::new(vec![])));
+    let (request, out) = (inner.clone(), dropped.clone());
+    source
+        .clone()
+        .exhaust_map_on_dropped(
+            move |n| request.clone().map(move |v| n * 10 + v).take(1),
+            move |n| lock(&out).push(n),
+        )
+        .subscribe_with(log.sink(|_| {}));
+    let mut answer = inner;
+    (1..=3).for_each(|n| source.next(n));
+    answer.next(1);
+    (4..=5).for_each(|n| source.next(n));
+    source.complete();
+    answer.next(2);
+    assert_eq!(log.text(), "11 42 |");
+    assert_eq!(*lock(&dropped), [2, 3, 5]);
+}
+
+/// What the subscriber feeds back while it handles an item of an inner source is dropped, that of the last one too; what a
+/// subject of its own keeps until the inner source has ended is not.
+#[test]
+fn exhaust_map_fed_by_its_own_subscriber() {
+    let (source, inner) = (Kind::subject::<i32, Infallible>(), Kind::subject::<i32, Infallible>());
+    let (log, mut back, request) = (Log::default(), source.clone(), inner.clone());
+    let sink = log.sink(move |n| back.next(n + 1));
+    source.clone().exhaust_map(move |n| request.clone().map(move |v| n + v).take(2)).subscribe_with(sink);
+    source.clone().next(1);
+    let mut answer = inner;
+    (1..=4).for_each(|n| answer.next(n * 100));
+    // The second answer's end lies behind what it makes the subscriber send.
+    assert_eq!(log.text(), "101 201");
+
+    let source = Kind::subject::<i32, Infallible>();
+    let (log, mut back) = (Log::default(), source.clone());
+    let sink = log.sink(move |n| {
+        if *n < 3 {
+            back.next(n + 1);
+        }
+    });
+    source.clone().exhaust_map(Kind::of).subscribe_with(sink);
+    source.clone().next(1);
+    assert_eq!(log.text(), "1 2 3");
 }

@@ -1,24 +1,53 @@
 //! Operators that combine several sources.
 
+mod amb;
 mod combine_latest;
+mod composite_error;
+mod join;
 mod join_within;
+mod latest_row;
+mod meet;
 mod merge;
+mod plan;
+mod rows;
+mod sequence;
+mod start_with;
 mod unmatched;
+mod when;
+mod windows;
 mod with_latest_from;
 mod within;
 mod zip;
+mod zip_row;
 
+pub use amb::*;
 pub use combine_latest::*;
+pub use composite_error::*;
+pub use join::*;
 pub use join_within::*;
+pub use latest_row::*;
+pub use meet::*;
 pub use merge::*;
+pub use plan::*;
+pub use rows::*;
+pub use sequence::*;
+pub use start_with::*;
 pub use unmatched::*;
+pub use when::*;
 pub use with_latest_from::*;
 pub use within::*;
 pub use zip::*;
+pub use zip_row::*;
 
 use rxrust::observable::Observable;
 
-use super::{Events, rate::OnDropped};
+use super::{
+    Events,
+    apply::Apply,
+    error::{OnCompletion, Resubscribe},
+    rate::OnDropped,
+    share::{Hosts, Subject},
+};
 use crate::buffer::Buffer;
 
 /// Operators that combine several sources.
@@ -49,6 +78,197 @@ pub trait CombineOps: Observable + 'static {
         B: Events<T, Self::Err>,
     {
         self.transform(|left| Merge::new(left, other.into_inner()))
+    }
+
+    /// The items of both, as they come; an error waits until both have ended (RxJava `mergeDelayError`).
+    ///
+    /// ```text
+    /// --1-#
+    /// -----a--b-|
+    ///   merge_delay_error
+    /// --1--a--b-#
+    /// ```
+    /// The error is a [`CompositeError`] of all of them, even of one; [`stream_error`](super::error::ErrorOps::stream_error)
+    /// takes it. The operator's own failure, and a panic below, end the output at once. Memory: one error per source.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let (a, b) = (Local::throw_err::<u32, _>("a down"), Local::throw_err("b down"));
+    /// a.merge_delay_error(b)
+    ///     .on_error_route(observer(|error: CompositeError<_>| {
+    ///         assert_eq!(error.to_string(), "2 sources failed: a down; b down");
+    ///     }))
+    ///     .subscribe(|_| {});
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn merge_delay_error<B, T>(
+        self,
+        other: B,
+    ) -> Self::With<Merge<Self::Inner, B::Inner, T, Self::Err, Delayed<Self::Err>, CompositeError<Self::Err>>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<T, Self::Err>,
+    {
+        self.transform(|left| Merge::new(left, other.into_inner()))
+    }
+
+    /// The items of this one, and when it has completed those of the other (ReactiveX `concat`, RxJava `concatWith`).
+    ///
+    /// ```text
+    /// --1--2-|
+    ///   concat_with(a--b|)
+    /// --1--2-a--b|
+    /// ```
+    /// The other is subscribed when this one has completed: what a hot one emits before is not seen. An error ends the
+    /// output; the other is then not subscribed. Memory: none. For many sources of one type, see
+    /// [`concat_all`](super::create::CreateOps::concat_all).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2]).concat_with(Local::from_iter([3, 4])).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 3, 4]);
+    /// ```
+    fn concat_with<B, T>(self, other: B) -> Self::With<Sequence<Self::Inner, Then<B::Inner>, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<T, Self::Err>,
+    {
+        self.transform(|first| Sequence::new(Some(first), Then(Some(other.into_inner()))))
+    }
+
+    /// `items` first, then those of the source (ReactiveX `startWith`): one item is `[item]`.
+    ///
+    /// ```text
+    /// ----1--2-|
+    ///   start_with([a, b])
+    /// (ab)1--2-|
+    /// ```
+    /// They are sent at the subscription, before the source is subscribed. A panic of the iterator goes where
+    /// [`StreamError::Panic`](crate::StreamError::Panic) goes; the source is then not subscribed, nor when nobody listens
+    /// any more.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([2, 3]).start_with([0, 1]).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [0, 1, 2, 3]);
+    /// ```
+    fn start_with<I, T>(self, items: I) -> Self::With<StartWith<Self::Inner, I, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        I: IntoIterator<Item = T>,
+    {
+        self.transform(|source| StartWith::new(source, items))
+    }
+
+    /// The items of the source, and when it has completed `items` (RxJS `endWith`): one item is `[item]`.
+    ///
+    /// ```text
+    /// --1--2-|
+    ///   end_with([a, b])
+    /// --1--2-(ab|)
+    /// ```
+    /// After an error there are none.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2]).end_with([3]).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 3]);
+    /// ```
+    fn end_with<I, T>(self, items: I) -> Self::With<Apply<Self::Inner, EndWith<I::IntoIter>, T, T>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        I: IntoIterator<Item = T>,
+    {
+        self.transform(|source| Apply::new(source, EndWith(items.into_iter())))
+    }
+
+    /// The source again when it has completed, `times` times in all (ReactiveX `repeat`); `u64::MAX` is for ever.
+    ///
+    /// ```text
+    /// --1-2|  --1-2|          (the source, twice)
+    ///   repeat(2)
+    /// --1-2--1-2|
+    /// ```
+    /// With 0 it completes at once; the source is not subscribed. An error ends the output. At most one subscription to
+    /// the source at a time; a loop, not a recursion.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2]).repeat(2).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 1, 2]);
+    /// ```
+    fn repeat<T>(self, times: u64) -> Self::With<Sequence<NoFirst, Again<Self::Inner>, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Inner: Clone,
+    {
+        self.transform(|source| Sequence::new(None, Again::new(source, times)))
+    }
+
+    /// The source again when it has completed and the notifier emits (ReactiveX `repeatWhen`). `f` makes the notifier of
+    /// the completions, each a `()`.
+    ///
+    /// ```text
+    /// -1-2|   -1-2|           (the source, twice)
+    ///   repeat_when(completions.delay(3))
+    /// -1-2----1-2...
+    /// ```
+    /// The rules are those of [`retry_when`](super::error::ErrorOps::retry_when), for completions; an error of the source
+    /// ends the output.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let log = seen.clone();
+    /// let again = Local::from_iter([1, 2]).repeat_when(|completions| completions.skip(0));
+    /// again.take(5).subscribe(move |v| log.borrow_mut().push(v));
+    /// assert_eq!(*seen.borrow(), [1, 2, 1, 2, 1]);
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn repeat_when<F, N, T, X>(
+        self,
+        f: F,
+    ) -> Self::With<Resubscribe<Self::Inner, F, N, OnCompletion, (), T, X, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Inner: Clone,
+        Self::Err: Clone + 'static,
+        Self::Scope: Hosts<(), Self::Err>,
+        F: FnOnce(Self::With<Subject<(), Self::Err, Self::Scope>>) -> N,
+        N: Events<X, Self::Err>,
+    {
+        self.transform(|source| Resubscribe::new(source, f))
+    }
+
+    /// All of the source that is the first to emit, fail or complete; the other is unsubscribed (ReactiveX `amb`, RxJS
+    /// `race`).
+    ///
+    /// ```text
+    /// ----1--2-|
+    /// --a----b--c-|
+    ///   amb
+    /// --a----b--c-|
+    /// ```
+    /// The source that it is called on is subscribed first: where it emits at once, the other is not subscribed. No
+    /// memory. For many sources of one type, see [`amb_all`](super::create::CreateOps::amb_all).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::never().amb(Local::from_iter([1, 2])).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2]);
+    /// ```
+    fn amb<B, T>(self, other: B) -> Self::With<Amb<Self::Inner, B::Inner, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<T, Self::Err>,
+    {
+        self.transform(|left| Amb::new(left, other.into_inner()))
     }
 
     /// The n-th item of one with the n-th item of the other (ReactiveX `zip`), the default [`Buffer`] per side.
@@ -216,6 +436,210 @@ pub trait CombineOps: Observable + 'static {
         self.transform(|left| {
             JoinWithin::new(left, other.into_inner(), tolerance.into(), left_time, right_time)
         })
+    }
+
+    /// Pairs of items whose windows overlap (ReactiveX `join`). Each item opens a window; its duration is a stream that
+    /// `left_duration` or `right_duration` makes of it, and the window closes with that one's first item, or its end.
+    ///
+    /// ```text
+    /// -1----2-------|          left: a window of 4
+    /// ---a-----b--c-|          right: a window of 2
+    ///   join
+    /// ---(1a)--(2b)-|
+    /// ```
+    /// An item is paired, as it comes, with all of the other side whose windows are open, the oldest first: with those
+    /// even where its own duration is over at once.
+    ///
+    /// Completes when both have, or when one has and its last window has closed: then no pair can follow. The first error
+    /// ends the output, also that of a duration. Memory: the open windows, at most the default [`Buffer`] per side, with a
+    /// subscription for each. O(log windows) per item, and its pairs.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let ms = Duration::from_millis;
+    /// let s = VirtualScheduler::new();
+    /// let (logins, orders) = (s.hot("-1----2--"), s.hot("---a----b--c"));
+    /// // Who was logged in for at most four milliseconds when an order came?
+    /// let session = s.on(Local::timer(ms(4))).map_err(|never| match never {});
+    /// let moment = s.on(Local::empty::<()>()).map_err(|never| match never {});
+    /// let pairs = record(logins.join(orders, move |_| session.clone(), move |_| moment.clone()));
+    /// s.advance_by(ms(20));
+    /// assert_eq!(pairs.items(), [('1', 'a'), ('2', 'b')]);
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn join<B, FL, FR, DL, DR, T, U, X, Y>(
+        self,
+        other: B,
+        left_duration: FL,
+        right_duration: FR,
+    ) -> Self::With<Join<Self::Inner, B::Inner, FL, FR, Pairs, DL, DR, T, U, T, (T, U), Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<U, Self::Err>,
+        T: Clone,
+        U: Clone,
+        FL: FnMut(&T) -> DL,
+        FR: FnMut(&U) -> DR,
+        DL: Events<X, Self::Err>,
+        DR: Events<Y, Self::Err>,
+    {
+        self.join_with_buffer(other, left_duration, right_duration, Buffer::default())
+    }
+
+    /// [`join`](Self::join) with a stated bound of open windows per side and what happens beyond it: an item for which
+    /// there is no room is dropped unpaired, or the oldest window of its side is closed early.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let latest = Buffer::new(1).on_overflow(Overflow::DropOldest);
+    /// let mut pairs = vec![];
+    /// Local::from_iter([1, 2])
+    ///     .join_with_buffer(Local::of('a'), |_| Local::never::<()>(), |_| Local::never::<()>(), latest.clone())
+    ///     .subscribe(|pair| pairs.push(pair));
+    /// assert_eq!((pairs, latest.drops().get()), (vec![(2, 'a')], 1));
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn join_with_buffer<B, FL, FR, DL, DR, T, U, X, Y>(
+        self,
+        other: B,
+        left_duration: FL,
+        right_duration: FR,
+        buffer: Buffer,
+    ) -> Self::With<Join<Self::Inner, B::Inner, FL, FR, Pairs, DL, DR, T, U, T, (T, U), Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<U, Self::Err>,
+        T: Clone,
+        U: Clone,
+        FL: FnMut(&T) -> DL,
+        FR: FnMut(&U) -> DR,
+        DL: Events<X, Self::Err>,
+        DR: Events<Y, Self::Err>,
+    {
+        let durations = (left_duration, right_duration);
+        self.transform(|left| Join::new((left, other.into_inner()), durations, Pairs, buffer))
+    }
+
+    /// Each item with a stream of the other side's items whose windows overlap with its own (RxJava `groupJoin`). Windows
+    /// are those of [`join`](Self::join).
+    ///
+    /// ```text
+    /// -1----2---------|        left: a window of 4
+    /// --a-b------c----|        right: a window of 3
+    ///   group_join
+    /// -1----2---------|
+    ///  -a-b|                   the group of 1
+    ///       b---|              that of 2: b's window is open still
+    /// ```
+    /// A group is a subject: listen to it when it comes, it keeps nothing for later. First come the right items whose
+    /// windows are open already, the oldest first. It completes with its item's window, or with the output; an error ends
+    /// it, too. Unsubscribing the output ends the groups in silence.
+    ///
+    /// Completes when both sources have, or the left one has and its last window has closed. Memory: the open windows, at
+    /// most the default [`Buffer`] per side, with a subscription for each, and a subject for each left one.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, convert::Infallible, rc::Rc};
+    /// let (mut rooms, mut guests) = (Local::subject::<&str, Infallible>(), Local::subject::<u32, Infallible>());
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let log = seen.clone();
+    /// rooms.clone()
+    ///     .group_join(guests.clone(), |_| Local::never::<()>(), |_| Local::empty::<()>())
+    ///     .flat_map(|(room, guests)| guests.map(move |guest| (room, guest)))
+    ///     .subscribe(move |pair| log.borrow_mut().push(pair));
+    /// rooms.next("a");
+    /// guests.next(1);
+    /// rooms.next("b");
+    /// guests.next(2);
+    /// assert_eq!(*seen.borrow(), [("a", 1), ("a", 2), ("b", 2)]);
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn group_join<B, FL, FR, DL, DR, T, U, X, Y>(
+        self,
+        other: B,
+        left_duration: FL,
+        right_duration: FR,
+    ) -> Self::With<
+        Join<
+            Self::Inner,
+            B::Inner,
+            FL,
+            FR,
+            Groups<Self::With<Subject<U, Self::Err, Self::Scope>>, Self::Scheduler>,
+            DL,
+            DR,
+            T,
+            U,
+            Subject<U, Self::Err, Self::Scope>,
+            (T, Self::With<Subject<U, Self::Err, Self::Scope>>),
+            Self::Err,
+        >,
+    >
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Scope: Hosts<U, Self::Err>,
+        Self::Err: Clone + 'static,
+        B: Events<U, Self::Err>,
+        U: Clone + 'static,
+        FL: FnMut(&T) -> DL,
+        FR: FnMut(&U) -> DR,
+        DL: Events<X, Self::Err>,
+        DR: Events<Y, Self::Err>,
+    {
+        self.group_join_with_buffer(other, left_duration, right_duration, Buffer::default())
+    }
+
+    /// [`group_join`](Self::group_join) with a stated bound of open windows per side and what happens beyond it, as in
+    /// [`join_with_buffer`](Self::join_with_buffer).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let two = Buffer::new(2).on_overflow(Overflow::DropNewest);
+    /// let mut seen = vec![];
+    /// Local::from_iter([1, 2, 3])
+    ///     .group_join_with_buffer(Local::of('a'), |_| Local::never::<()>(), |_| Local::never::<()>(), two.clone())
+    ///     .map(|(n, _)| n)
+    ///     .subscribe(|n| seen.push(n));
+    /// assert_eq!((seen, two.drops().get()), (vec![1, 2], 1));
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn group_join_with_buffer<B, FL, FR, DL, DR, T, U, X, Y>(
+        self,
+        other: B,
+        left_duration: FL,
+        right_duration: FR,
+        buffer: Buffer,
+    ) -> Self::With<
+        Join<
+            Self::Inner,
+            B::Inner,
+            FL,
+            FR,
+            Groups<Self::With<Subject<U, Self::Err, Self::Scope>>, Self::Scheduler>,
+            DL,
+            DR,
+            T,
+            U,
+            Subject<U, Self::Err, Self::Scope>,
+            (T, Self::With<Subject<U, Self::Err, Self::Scope>>),
+            Self::Err,
+        >,
+    >
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Scope: Hosts<U, Self::Err>,
+        Self::Err: Clone + 'static,
+        B: Events<U, Self::Err>,
+        U: Clone + 'static,
+        FL: FnMut(&T) -> DL,
+        FR: FnMut(&U) -> DR,
+        DL: Events<X, Self::Err>,
+        DR: Events<Y, Self::Err>,
+    {
+        let durations = (left_duration, right_duration);
+        self.transform(|left| Join::new((left, other.into_inner()), durations, Groups::default(), buffer))
     }
 }
 

@@ -2,29 +2,39 @@
 
 mod defer;
 mod emitter;
+mod from_callback;
 mod from_iter;
 mod from_stream;
+mod generate;
 mod poll_every;
 mod ticks;
 mod trivial;
+mod using;
 
 pub use defer::*;
 pub use emitter::*;
+pub use from_callback::*;
 pub use from_iter::*;
 pub use from_stream::*;
+pub use generate::*;
 pub use poll_every::*;
 pub use ticks::*;
 pub use trivial::*;
+pub use using::*;
 
-use std::{future::Future, time::Duration};
+use std::{convert::Infallible, future::Future, ops::RangeBounds, time::Duration, vec::Drain};
 
 use futures::Stream;
 use rxrust::context::Context;
 
 use super::{
-    combine::MergeAll,
+    combine::{
+        AmbAll, CompositeError, Delayed, Each, InRows, LatestRow, MergeAll, NoFirst, Pattern, PatternRow,
+        Sequence, ZipRow,
+    },
     share::{BehaviorSubject, Hosts, Subject},
 };
+use crate::buffer::Buffer;
 
 /// Sources: `Local::from_iter(..)` for one thread, `Shared::from_iter(..)` for many.
 pub trait CreateOps: Context<Inner = ()> {
@@ -44,6 +54,116 @@ pub trait CreateOps: Context<Inner = ()> {
     /// One item (ReactiveX `just`).
     fn of<T>(item: T) -> Self::With<FromIter<Option<T>>> {
         Self::lift(FromIter(Some(item)))
+    }
+
+    /// The numbers of a range, `a..b` or `a..=b`, at the subscription (ReactiveX `range`): [`from_iter`](Self::from_iter)
+    /// of a range, under its usual name.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::range(3..6).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [3, 4, 5]);
+    /// ```
+    fn range<R, T>(range: R) -> Self::With<FromIter<R>>
+    where
+        R: RangeBounds<T> + IntoIterator<Item = T>,
+    {
+        Self::lift(FromIter(range))
+    }
+
+    /// `select(state)` for each state from `state` on, as long as `condition` holds; `iterate` makes the next state (RxJS
+    /// `generate`): a `for` loop as a source, at the subscription. It goes no further than somebody listens.
+    ///
+    /// A panic in a closure goes where [`StreamError::Panic`](crate::StreamError::Panic) goes.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::generate(1, |n| *n < 100, |n| n * 3, |n| format!("{n}")).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, ["1", "3", "9", "27", "81"]);
+    /// ```
+    fn generate<A, C, I, F, T>(
+        state: A,
+        condition: C,
+        iterate: I,
+        select: F,
+    ) -> Self::With<FromIter<Generate<A, C, I, F>>>
+    where
+        C: FnMut(&A) -> bool,
+        I: FnMut(A) -> A,
+        F: FnMut(&A) -> T,
+    {
+        Self::lift(FromIter(Generate::new(state, condition, iterate, select)))
+    }
+
+    /// What `f` returns, as the one item; it is called for each subscriber, at the subscription (ReactiveX `start`, RxJava
+    /// `fromCallable`). A panic in it goes where [`StreamError::Panic`](crate::StreamError::Panic) goes.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_fn(|| 6 * 7).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [42]);
+    /// ```
+    fn from_fn<F, T>(f: F) -> Self::With<FromIter<Call<F>>>
+    where
+        F: FnOnce() -> T,
+    {
+        Self::lift(FromIter(Call(Some(f))))
+    }
+
+    /// The value that a function hands to its callback, as the one item (RxJS `bindCallback`). `f` is called for each
+    /// subscriber, at the subscription; it gets the [`Callback`], to call now or later, in `Shared` on any thread.
+    ///
+    /// Unsubscribed before, the value is dropped: [`Callback::is_closed`] says so. For more than one value, or an error,
+    /// see [`create`](Self::create).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// fn ask(question: &str, answer: impl FnOnce(usize)) {
+    ///     answer(question.len());
+    /// }
+    /// let source = Local::from_callback(|callback| ask("how long?", |n| callback.call(n)));
+    /// source.subscribe(|n| assert_eq!(n, 9));
+    /// ```
+    fn from_callback<F, T>(f: F) -> Self::With<FromCallback<F, T>>
+    where
+        Self::Scope: Hosts<T, Infallible>,
+        F: FnOnce(Callback<<Self::Scope as Hosts<T, Infallible>>::Listener, T>),
+    {
+        Self::lift(FromCallback::new(f))
+    }
+
+    /// A source with a resource that lives as long as the subscription (ReactiveX `using`): `acquire` makes the resource
+    /// when somebody subscribes, `make` the source from it, and `dispose` gets it in the end.
+    ///
+    /// `dispose` is called exactly once for each resource: after the subscriber was told that the source has completed or
+    /// failed, when it is unsubscribed, when a panic above or below ends the stream, and when `make` panics. A panic in
+    /// `acquire` or `make` goes where [`StreamError::Panic`](crate::StreamError::Panic) goes; one in `dispose` to the
+    /// [`on_unhandled`](crate::on_unhandled) hook.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let log = Rc::new(RefCell::new(vec![]));
+    /// let (opened, seen, closed) = (log.clone(), log.clone(), log.clone());
+    /// Local::using(
+    ///     move || opened.borrow_mut().push("open".to_owned()),
+    ///     |()| Local::from_iter([1, 2]),
+    ///     move |()| closed.borrow_mut().push("close".to_owned()),
+    /// )
+    /// .subscribe(move |v| seen.borrow_mut().push(v.to_string()));
+    /// assert_eq!(*log.borrow(), ["open", "1", "2", "close"]);
+    /// ```
+    fn using<A, F, D, R, S, T, E>(acquire: A, make: F, dispose: D) -> Self::With<Using<A, F, D, R, S, T, E>>
+    where
+        A: FnOnce() -> R,
+        F: FnOnce(&mut R) -> Self::With<S>,
+        D: FnOnce(R),
+        Self::With<S>: super::Events<T, E>,
+    {
+        Self::lift(Using::new(acquire, make, dispose))
     }
 
     /// Completes at once.
@@ -242,6 +362,210 @@ pub trait CreateOps: Context<Inner = ()> {
         Self::With<S>: super::Events<T, E> + Context<Inner = S>,
     {
         Self::lift(MergeAll::new(sources.into_iter().map(Context::into_inner).collect()))
+    }
+
+    /// [`merge_all`](Self::merge_all) whose errors wait until all have ended, as in
+    /// [`merge_delay_error`](super::combine::CombineOps::merge_delay_error).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let sources = [Local::throw_err::<u32, _>("a"), Local::throw_err("b"), Local::throw_err("c")];
+    /// Local::merge_all_delay_error(sources)
+    ///     .on_error_route(observer(|error: CompositeError<_>| assert_eq!((error.first, error.others.len()), ("a", 2))))
+    ///     .subscribe(|_| {});
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn merge_all_delay_error<I, S, T, E>(
+        sources: I,
+    ) -> Self::With<MergeAll<S, T, E, Delayed<E>, CompositeError<E>>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+    {
+        Self::lift(MergeAll::new(sources.into_iter().map(Context::into_inner).collect()))
+    }
+
+    /// Many sources of one type, one after the other (ReactiveX `concat`); for two of different types, see
+    /// [`concat_with`](super::combine::CombineOps::concat_with).
+    ///
+    /// Each is subscribed when the one before has completed; the iterator is asked for it only then, so it may be
+    /// endless. The first error ends the output; without a source it completes. A loop, not a recursion.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::concat_all([Local::from_iter([1, 2]), Local::from_iter([3, 4])]).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 3, 4]);
+    /// ```
+    fn concat_all<I, S, T, E>(sources: I) -> Self::With<Sequence<NoFirst, Each<I::IntoIter>, T, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+    {
+        Self::lift(Sequence::new(None, Each(sources.into_iter())))
+    }
+
+    /// All of the one of many sources of one type that is the first to emit, fail or complete; the others are unsubscribed
+    /// (ReactiveX `amb`, RxJS `race`). They are subscribed in order, until one has emitted. Without a source it completes.
+    /// For two of different types, see [`amb`](super::combine::CombineOps::amb).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let (slow, mut quick) = (Local::subject::<u32, ()>(), Local::subject::<u32, ()>());
+    /// Local::amb_all([slow.clone(), quick.clone()]).on_error_return(|()| 0).subscribe(|v| assert!(v < 10));
+    /// quick.next(1);
+    /// slow.clone().next(10); // it is too late
+    /// quick.next(2);
+    /// ```
+    fn amb_all<I, S, T, E>(sources: I) -> Self::With<AmbAll<S, T, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+    {
+        Self::lift(AmbAll::new(sources.into_iter().map(Context::into_inner).collect()))
+    }
+
+    /// `f` of the latest items of many sources of one type, in their order, whenever one emits, once all have (ReactiveX
+    /// `combineLatest`). `f` is lent the items: no allocation, no clone. For two of different types, see
+    /// [`combine_latest`](super::combine::CombineOps::combine_latest).
+    ///
+    /// Completes when all have, when one completes without an item, and without a source. Memory: an item per source.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// let sources = [vec![1, 2], vec![10], vec![100, 200]].map(Local::from_iter);
+    /// Local::combine_latest_all(sources, |latest| latest.to_vec()).subscribe(|row| seen.push(row));
+    /// assert_eq!(seen, [[2, 10, 100], [2, 10, 200]]);
+    /// ```
+    fn combine_latest_all<I, F, S, T, R, E>(
+        sources: I,
+        f: F,
+    ) -> Self::With<InRows<S, LatestRow<F, T>, T, R, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+        F: FnMut(&[T]) -> R,
+    {
+        Self::lift(InRows::new(sources.into_iter().map(Context::into_inner).collect(), LatestRow::new(f)))
+    }
+
+    /// `f` of the n-th items of many sources of one type, in their order (ReactiveX `zip`), the default [`Buffer`] per
+    /// source. `f` gets an iterator of them: no allocation, no clone. For two of different types, see
+    /// [`zip`](super::combine::CombineOps::zip).
+    ///
+    /// Completes when a source has completed and its items are used up, and without a source. Memory: the items of the
+    /// sources that are ahead, at most the buffer for each. They are subscribed in order: one that emits at once is all in
+    /// the buffer before the next begins.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// let sources = [Local::from_iter([1, 2]), Local::from_iter([10, 20]), Local::from_iter([100, 200])];
+    /// Local::zip_all(sources, |row| row.collect::<Vec<_>>()).subscribe(|row| seen.push(row));
+    /// assert_eq!(seen, [[1, 10, 100], [2, 20, 200]]);
+    /// ```
+    fn zip_all<I, F, S, T, R, E>(sources: I, f: F) -> Self::With<InRows<S, ZipRow<F, T>, T, R, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+        F: FnMut(Drain<'_, T>) -> R,
+    {
+        Self::zip_all_with_buffer(sources, Buffer::default(), f)
+    }
+
+    /// [`zip_all`](Self::zip_all) with a stated bound per source and what happens beyond it. Dropping shifts the rows: the
+    /// n-th item is then the n-th that was kept.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let latest = Buffer::new(1).on_overflow(Overflow::DropOldest);
+    /// let sources = [Local::from_iter([1, 2, 3]), Local::from_iter([10, 20, 30])];
+    /// Local::zip_all_with_buffer(sources, latest.clone(), |row| row.sum()).subscribe(|sum: u32| assert_eq!(sum, 13));
+    /// assert_eq!(latest.drops().get(), 2);
+    /// ```
+    fn zip_all_with_buffer<I, F, S, T, R, E>(
+        sources: I,
+        buffer: Buffer,
+        f: F,
+    ) -> Self::With<InRows<S, ZipRow<F, T>, T, R, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+        F: FnMut(Drain<'_, T>) -> R,
+    {
+        Self::lift(InRows::new(
+            sources.into_iter().map(Context::into_inner).collect(),
+            ZipRow::new(f, buffer),
+        ))
+    }
+
+    /// Rows of items of many sources of one type, by patterns (ReactiveX `and`, `then`, `when`): a [`Pattern`] matches when
+    /// each of its sources has an item waiting, and takes these; `f` gets the number of the pattern, from 0, and its items,
+    /// in the pattern's order. For sources of different types, map them to an `enum`.
+    ///
+    /// ```text
+    /// --1-----2---|            source 0
+    /// ----a-----------b-|      source 1
+    /// ------x--------|         source 2
+    ///   when([0 and 1, 0 and 2])
+    /// ----1a--2x--|
+    /// ```
+    /// An item waits until a pattern takes it, and goes to one only: to the first that matches. So each source has one
+    /// queue, at most the default [`Buffer`]. Where no pattern can take it any more, it is dropped as it comes.
+    ///
+    /// A pattern is over when one of its sources has completed and too little of it waits; the output completes when all
+    /// are. The first error ends it. A pattern that names a source that there is not is an [`UnknownSource`] error at the
+    /// subscription. Time per item: the sum of the patterns' lengths.
+    ///
+    /// [`UnknownSource`]: super::combine::UnknownSource
+    ///
+    /// ```
+    /// use rxevents::{operator::combine::Pattern, prelude::*};
+    /// let mut seen = vec![];
+    /// let sources = [vec![1, 2], vec![10], vec![100]].map(Local::from_iter);
+    /// let patterns = [Pattern::of(0).and(1), Pattern::of(0).and(2)];
+    /// Local::when(sources, patterns, |n, row| (n, row.sum::<u32>())).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [(0, 11), (1, 102)]);
+    /// ```
+    fn when<I, P, F, S, T, R, E>(
+        sources: I,
+        patterns: P,
+        f: F,
+    ) -> Self::With<InRows<S, PatternRow<F, T>, T, R, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        P: IntoIterator<Item = Pattern>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+        F: FnMut(usize, Drain<'_, T>) -> R,
+    {
+        Self::when_with_buffer(sources, patterns, Buffer::default(), f)
+    }
+
+    /// [`when`](Self::when) with a stated bound per source and what happens beyond it.
+    ///
+    /// ```
+    /// use rxevents::{operator::combine::Pattern, prelude::*};
+    /// let latest = Buffer::new(1).on_overflow(Overflow::DropOldest);
+    /// let sources = [vec![1, 2, 3], vec![10]].map(Local::from_iter);
+    /// Local::when_with_buffer(sources, [Pattern::of(0).and(1)], latest.clone(), |_, row| row.sum())
+    ///     .subscribe(|sum: u32| assert_eq!(sum, 13));
+    /// assert_eq!(latest.drops().get(), 2);
+    /// ```
+    fn when_with_buffer<I, P, F, S, T, R, E>(
+        sources: I,
+        patterns: P,
+        buffer: Buffer,
+        f: F,
+    ) -> Self::With<InRows<S, PatternRow<F, T>, T, R, E>>
+    where
+        I: IntoIterator<Item = Self::With<S>>,
+        P: IntoIterator<Item = Pattern>,
+        Self::With<S>: super::Events<T, E> + Context<Inner = S>,
+        F: FnMut(usize, Drain<'_, T>) -> R,
+    {
+        let rows = PatternRow::new(patterns.into_iter().collect(), buffer, f);
+        Self::lift(InRows::new(sources.into_iter().map(Context::into_inner).collect(), rows))
     }
 }
 

@@ -21,8 +21,24 @@ pub struct Finalize<S, F, T, E> {
 }
 
 impl<S, F, T, E> Finalize<S, F, T, E> {
-    pub(super) fn new(source: S, f: F) -> Self {
+    pub(crate) fn new(source: S, f: F) -> Self {
         Self { source, f, types: PhantomData }
+    }
+}
+
+/// What is done last.
+pub trait Last {
+    /// The operator's name, in errors.
+    const NAME: &'static str;
+    /// Called once.
+    fn call(self);
+}
+
+impl<F: FnOnce()> Last for F {
+    const NAME: &'static str = "finalize";
+
+    fn call(self) {
+        self();
     }
 }
 
@@ -37,7 +53,7 @@ impl<S, F, T, E> ObservableType for Finalize<S, F, T, E> {
 impl<S, F, T, E, C, U> CoreObservable<C> for Finalize<S, F, T, E>
 where
     C: Context,
-    F: FnOnce(),
+    F: Last,
     U: Subscription,
     S: CoreObservable<C::With<FinalizeObserver<C::Inner, C::RcMut<Option<F>>>>, Unsub = U>,
 {
@@ -55,10 +71,10 @@ where
 fn call<R, F>(f: &R)
 where
     R: RcDerefMut<Target = Option<F>>,
-    F: FnOnce(),
+    F: Last,
 {
     let f = f.rc_deref_mut().take();
-    if let Some(Err(panic)) = f.map(|f| catch("finalize", f)) {
+    if let Some(Err(panic)) = f.map(|f| catch(F::NAME, || f.call())) {
         unhandled(&panic.into());
     }
 }
@@ -126,7 +142,7 @@ impl<U, R, F> Subscription for FinalizeSubscription<U, R>
 where
     U: Subscription,
     R: RcDerefMut<Target = Option<F>>,
-    F: FnOnce(),
+    F: Last,
 {
     fn unsubscribe(self) {
         self.upstream.unsubscribe();

@@ -8,6 +8,7 @@ mod map_err;
 mod on_complete;
 mod on_error_return;
 mod on_error_route;
+mod resubscribe;
 mod retry_with;
 mod stream_error;
 
@@ -17,6 +18,7 @@ pub use map_err::*;
 pub use on_complete::*;
 pub use on_error_return::*;
 pub use on_error_route::*;
+pub use resubscribe::*;
 pub use retry_with::*;
 pub use stream_error::*;
 
@@ -24,7 +26,11 @@ use std::{convert::Infallible, marker::PhantomData};
 
 use rxrust::{observable::Observable, observer::Observer};
 
-use super::Events;
+use super::{
+    Events,
+    combine::{Instead, Sequence},
+    share::{Hosts, Subject},
+};
 
 /// Operators for stream errors.
 pub trait ErrorOps: Observable + 'static {
@@ -50,6 +56,35 @@ pub trait ErrorOps: Observable + 'static {
         B: Events<T, E2>,
     {
         self.transform(|source| CatchError::new(source, f))
+    }
+
+    /// Continues with `other` when the source fails, whatever the error (ReactiveX `onErrorResumeNext`).
+    ///
+    /// ```text
+    /// --1--2-#
+    ///   on_error_resume_next(a--b|)
+    /// --1--2-a--b|
+    /// ```
+    /// When the source completes, so does the output: that is ReactiveX's and RxJava's definition. RxJS's
+    /// `onErrorResumeNext` continues with the other after a completion, too. The error is dropped: to see it, use
+    /// [`catch_error`](Self::catch_error). An error of `other` is passed on.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// let other = Local::from_iter([7, 8]).map_err(|never| match never {});
+    /// Local::throw_err("down").on_error_resume_next(other).on_error_return(|_: &str| 0).subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [7, 8]);
+    /// ```
+    fn on_error_resume_next<B, T>(
+        self,
+        other: B,
+    ) -> Self::With<Sequence<Self::Inner, Instead<B::Inner>, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        B: Events<T, Self::Err>,
+    {
+        self.transform(|source| Sequence::new(Some(source), Instead(Some(other.into_inner()))))
     }
 
     /// Sends the error to `errors` and completes: the output cannot fail any more.
@@ -118,6 +153,49 @@ pub trait ErrorOps: Observable + 'static {
         Self::Inner: Clone,
     {
         self.transform(|source| RetryWith::new(source, policy))
+    }
+
+    /// Subscribes again when the source has failed and the notifier emits (ReactiveX `retryWhen`). `f` makes the notifier
+    /// of the errors; where a policy will do, see [`retry_with`](Self::retry_with).
+    ///
+    /// ```text
+    /// -1-#    -1-2-|          (the source, twice)
+    ///   retry_when(errors.delay(3))
+    /// -1-----1-2-|
+    /// ```
+    /// - The notifier's completion ends the output, at once; its error is the output's.
+    /// - It is subscribed before the source: one that completes at once completes the output without the source.
+    /// - What it emits while the source is live is ignored. So there is at most one subscription to the source.
+    /// - A loop, not a recursion, also where both answer at once. Unsubscribing stops both.
+    ///
+    /// Holds the source, to subscribe to it again, until the output ends or is unsubscribed.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let log = seen.clone();
+    /// let flaky = Local::of(1).map_err(|never| match never {}).concat_with(Local::throw_err("down"));
+    /// flaky
+    ///     .retry_when(|errors| errors.take(3))
+    ///     .on_error_return(|_: &str| 0)
+    ///     .subscribe(move |v| log.borrow_mut().push(v));
+    /// assert_eq!(*seen.borrow(), [1, 1, 1]); // with the third error it completes
+    /// ```
+    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
+    fn retry_when<F, N, T, X>(
+        self,
+        f: F,
+    ) -> Self::With<Resubscribe<Self::Inner, F, N, OnError, Self::Err, T, X, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = T>,
+        Self::Inner: Clone,
+        Self::Err: Clone + 'static,
+        Self::Scope: Hosts<Self::Err, Self::Err>,
+        F: FnOnce(Self::With<Subject<Self::Err, Self::Err, Self::Scope>>) -> N,
+        N: Events<X, Self::Err>,
+    {
+        self.transform(|source| Resubscribe::new(source, f))
     }
 
     /// The same stream with [`StreamError`](crate::StreamError) as its error: a source's own error becomes [`StreamError::Source`](crate::StreamError::Source), and

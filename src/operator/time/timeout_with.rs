@@ -82,7 +82,6 @@ where
 pub struct Instead;
 
 impl Place for Instead {}
-impl Place for Left {}
 
 impl<T, E> Port<T, E, In<T, E>> for Instead {
     #[inline]

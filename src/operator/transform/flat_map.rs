@@ -15,37 +15,75 @@ use crate::{
         attach, thread_token,
     },
     held::Held,
+    operator::rate::OnDropped,
 };
 
-/// See [`flat_map`](super::TransformOps::flat_map).
-pub struct FlatMap<S, F, I, In, T, E> {
+/// See [`flat_map`](super::TransformOps::flat_map) and, with another `W`, [`exhaust_map`](super::TransformOps::exhaust_map).
+pub struct FlatMap<S, F, I, In, T, E, W = Wait> {
     source: S,
     f: F,
     concurrency: usize,
     buffer: Buffer,
+    busy: W,
     types: PhantomData<fn(I) -> (In, T, E)>,
 }
 
-impl<S, F, I, In, T, E> FlatMap<S, F, I, In, T, E> {
-    pub(super) fn new(source: S, f: F, concurrency: usize, buffer: Buffer) -> Self {
-        Self { source, f, concurrency: concurrency.max(1), buffer, types: PhantomData }
+impl<S, F, I, In, T, E, W> FlatMap<S, F, I, In, T, E, W> {
+    pub(super) fn new(source: S, f: F, concurrency: usize, buffer: Buffer, busy: W) -> Self {
+        Self { source, f, concurrency: concurrency.max(1), buffer, busy, types: PhantomData }
     }
 }
 
-impl<S: Clone, F: Clone, I, In, T, E> Clone for FlatMap<S, F, I, In, T, E> {
+impl<S: Clone, F: Clone, I, In, T, E, W: Clone> Clone for FlatMap<S, F, I, In, T, E, W> {
     fn clone(&self) -> Self {
-        let Self { source, f, concurrency, buffer, types } = self;
+        let Self { source, f, concurrency, buffer, busy, types } = self;
         Self {
             source: source.clone(),
             f: f.clone(),
             concurrency: *concurrency,
             buffer: buffer.clone(),
+            busy: busy.clone(),
             types: *types,
         }
     }
 }
 
-impl<S, F, I, In, T, E> ObservableType for FlatMap<S, F, I, In, T, E> {
+/// What becomes of an item that comes while as many inner sources are live as may be.
+pub trait Busy<I> {
+    /// The operator's name, in errors.
+    const NAME: &'static str;
+    /// Gives it back if it shall wait.
+    fn turn_away(&mut self, item: I) -> Option<I>;
+}
+
+/// It waits in the buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait;
+
+impl<I> Busy<I> for Wait {
+    const NAME: &'static str = "flat_map";
+
+    #[inline(always)]
+    fn turn_away(&mut self, item: I) -> Option<I> {
+        Some(item)
+    }
+}
+
+/// It is dropped.
+#[derive(Debug, Clone, Copy)]
+pub struct Exhaust<D>(pub(super) D);
+
+impl<I, D: OnDropped<I>> Busy<I> for Exhaust<D> {
+    const NAME: &'static str = "exhaust_map";
+
+    #[inline]
+    fn turn_away(&mut self, item: I) -> Option<I> {
+        self.0.dropped(item);
+        None
+    }
+}
+
+impl<S, F, I, In, T, E, W> ObservableType for FlatMap<S, F, I, In, T, E, W> {
     type Item<'a>
         = T
     where
@@ -53,31 +91,32 @@ impl<S, F, I, In, T, E> ObservableType for FlatMap<S, F, I, In, T, E> {
     type Err = E;
 }
 
-type MachineOf<C, F, I, In, T, E> = Flattening<<C as Context>::Inner, F, I, In, T, E>;
-type FlatGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>, Flat<I, T, E>>;
-type Input<C, F, I, In, T, E, P> = ActObserver<
+type MachineOf<C, F, I, In, T, E, W> = Flattening<<C as Context>::Inner, F, I, In, T, E, W>;
+type FlatGate<C, F, I, In, T, E, W> = GateOf<C, MachineOf<C, F, I, In, T, E, W>, Flat<I, T, E>>;
+type Input<C, F, I, In, T, E, W, P> = ActObserver<
     <C as Context>::Scope,
-    MachineOf<C, F, I, In, T, E>,
+    MachineOf<C, F, I, In, T, E, W>,
     Flat<I, T, E>,
     In,
     P,
     <C as Context>::Scheduler,
 >;
 
-impl<S, F, I, In, T, E, C, U, V> CoreObservable<C> for FlatMap<S, F, I, In, T, E>
+impl<S, F, I, In, T, E, W, C, U, V> CoreObservable<C> for FlatMap<S, F, I, In, T, E, W>
 where
     C: Context,
     C::Scope: Flow,
     C::Inner: Observer<T, E>,
     E: 'static,
     F: FnMut(I) -> In,
+    W: Busy<I>,
     In: Observable,
-    S: CoreObservable<C::With<Input<C, F, I, In, T, E, Outer>>, Unsub = U>,
+    S: CoreObservable<C::With<Input<C, F, I, In, T, E, W, Outer>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
-    In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner>>, Unsub = V>,
+    In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, W, Inner>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = GateSubOf<C, MachineOf<C, F, I, In, T, E>, Flat<I, T, E>>;
+    type Unsub = GateSubOf<C, MachineOf<C, F, I, In, T, E, W>, Flat<I, T, E>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -88,13 +127,14 @@ where
             live: 0,
             waiting: Held::open(&self.buffer),
             buffer: self.buffer,
+            busy: self.busy,
             outer_done: false,
             subscribing: Vec::new(),
             types: PhantomData,
         });
         // Subscribes one inner source after the other as the machine hands them out: a loop, not a recursion.
-        fn start<C, F, I, In, T, E, V>(
-            gate: &FlatGate<C, F, I, In, T, E>,
+        fn start<C, F, I, In, T, E, W, V>(
+            gate: &FlatGate<C, F, I, In, T, E, W>,
             scheduler: &C::Scheduler,
             first: In,
         ) where
@@ -103,18 +143,19 @@ where
             C::Inner: Observer<T, E>,
             E: 'static,
             F: FnMut(I) -> In,
+            W: Busy<I>,
             In: Observable,
-            In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, Inner>>, Unsub = V>,
+            In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, W, Inner>>, Unsub = V>,
             V: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
             let mut next = VecDeque::from([first]);
             while let Some(inner) = next.pop_front() {
-                let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>, Inner);
+                let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, W, V>, Inner);
                 attach(gate, inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));
                 C::Scope::send(gate, Flat::Subscribed(thread_token()), |inner| next.push_back(inner));
             }
         }
-        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>, Outer);
+        let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, W, V>, Outer);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
         gate.downgrade()
     }
@@ -146,23 +187,25 @@ impl<I, T, E> Port<T, E, Flat<I, T, E>> for Inner {
 }
 
 /// The state of a `flat_map`.
-pub struct Flattening<O, F, I, In, T, E> {
+pub struct Flattening<O, F, I, In, T, E, W> {
     down: Down<O>,
     f: F,
     concurrency: usize,
     live: usize,
     waiting: Held<I>,
     buffer: Buffer,
+    busy: W,
     outer_done: bool,
     /// The threads that are subscribing to an inner source right now: what they trigger waits for them.
     subscribing: Vec<usize>,
     types: PhantomData<fn() -> (In, T, E)>,
 }
 
-impl<O, F, I, In, T, E> Flattening<O, F, I, In, T, E>
+impl<O, F, I, In, T, E, W> Flattening<O, F, I, In, T, E, W>
 where
     O: Observer<T, E>,
     F: FnMut(I) -> In,
+    W: Busy<I>,
     E: 'static,
 {
     fn may_start(&self, thread: usize) -> bool {
@@ -170,7 +213,7 @@ where
     }
 
     fn start(&mut self, item: I, thread: usize) -> Step<In> {
-        let inner = named(|| "flat_map", || (self.f)(item));
+        let inner = named(|| W::NAME, || (self.f)(item));
         self.live += 1;
         self.subscribing.push(thread);
         Step::Act(inner)
@@ -192,10 +235,11 @@ where
     }
 }
 
-impl<O, F, I, In, T, E> Machine<Flat<I, T, E>, In> for Flattening<O, F, I, In, T, E>
+impl<O, F, I, In, T, E, W> Machine<Flat<I, T, E>, In> for Flattening<O, F, I, In, T, E, W>
 where
     O: Observer<T, E>,
     F: FnMut(I) -> In,
+    W: Busy<I>,
     E: 'static,
 {
     #[inline(always)]
@@ -207,7 +251,14 @@ where
                 if self.waiting.is_empty() && self.may_start(thread) {
                     return self.start(item, thread);
                 }
-                match self.buffer.push(&mut self.waiting, item, "flat_map") {
+                // It may start as soon as this thread is free.
+                let may_soon = self.live + self.waiting.len() < self.concurrency;
+                let Some(item) =
+                    (if may_soon { Some(item) } else { named(|| W::NAME, || self.busy.turn_away(item)) })
+                else {
+                    return Step::Continue;
+                };
+                match self.buffer.push(&mut self.waiting, item, W::NAME) {
                     Ok(_) => Step::Continue,
                     Err((full, _)) => self.down.fail(full),
                 }

@@ -3,6 +3,7 @@
 mod dematerialize;
 mod filter_map;
 mod flat_map;
+mod flatten;
 mod index;
 mod map;
 mod materialize;
@@ -14,6 +15,7 @@ mod tap;
 pub use dematerialize::*;
 pub use filter_map::*;
 pub use flat_map::*;
+pub use flatten::*;
 pub use index::*;
 pub use map::*;
 pub use materialize::*;
@@ -27,6 +29,7 @@ use rxrust::observable::Observable;
 use super::{
     Events,
     apply::{Apply, Kernel},
+    rate::{HandTo, Ignore},
     timed::{TimedApply, TimedKernel},
 };
 
@@ -298,7 +301,7 @@ pub trait TransformOps: Observable + 'static {
         F: FnMut(I) -> In,
         In: Events<T, Self::Err>,
     {
-        self.transform(|source| FlatMap::new(source, f, concurrency, buffer))
+        self.transform(|source| FlatMap::new(source, f, concurrency, buffer, Wait))
     }
 
     /// One inner source after the other, in order (ReactiveX `concatMap`): [`flat_map_with`](Self::flat_map_with)
@@ -327,6 +330,126 @@ pub trait TransformOps: Observable + 'static {
         In: Events<T, Self::Err>,
     {
         self.transform(|source| SwitchMap::new(source, f))
+    }
+
+    /// One inner source at a time: items that come while it is live are dropped (RxJS `exhaustMap`).
+    ///
+    /// ```text
+    /// --a-b-----c---|
+    ///   exhaust_map(x -> x1--x2--x3|)
+    /// --a1--a2--c1--c2--c3|          (b is dropped; c comes as a ends)
+    /// ```
+    /// Completes when the source and the live inner one have; the first error ends it all. Memory: one inner source.
+    /// What it drops is handed on by [`exhaust_map_on_dropped`](Self::exhaust_map_on_dropped).
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, convert::Infallible, rc::Rc};
+    /// let (mut clicks, mut answer) = (Local::subject::<u32, Infallible>(), Local::subject::<char, Infallible>());
+    /// let (seen, request) = (Rc::new(RefCell::new(vec![])), answer.clone());
+    /// let log = seen.clone();
+    /// clicks.clone()
+    ///     .exhaust_map(move |n| request.clone().map(move |c| (n, c)).take(1))
+    ///     .subscribe(move |v| log.borrow_mut().push(v));
+    /// clicks.next(1);
+    /// clicks.next(2); // the first is still under way
+    /// answer.next('a');
+    /// clicks.next(3);
+    /// answer.next('b');
+    /// assert_eq!(*seen.borrow(), [(1, 'a'), (3, 'b')]);
+    /// ```
+    fn exhaust_map<F, In, I, T>(
+        self,
+        f: F,
+    ) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err, Exhaust<Ignore>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> In,
+        In: Events<T, Self::Err>,
+    {
+        self.transform(|source| FlatMap::new(source, f, 1, Buffer::default(), Exhaust(Ignore)))
+    }
+
+    /// [`exhaust_map`](Self::exhaust_map) that hands what it drops to `on_dropped`, to be counted or kept.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::Cell, rc::Rc};
+    /// let dropped = Rc::new(Cell::new(0));
+    /// let count = dropped.clone();
+    /// Local::from_iter([1, 2, 3])
+    ///     .exhaust_map_on_dropped(|_| Local::never::<u32>(), move |_| count.set(count.get() + 1))
+    ///     .subscribe(|_| {});
+    /// assert_eq!(dropped.get(), 2);
+    /// ```
+    fn exhaust_map_on_dropped<F, In, D, I, T>(
+        self,
+        f: F,
+        on_dropped: D,
+    ) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err, Exhaust<HandTo<D>>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(I) -> In,
+        In: Events<T, Self::Err>,
+        D: FnMut(I),
+    {
+        self.transform(|source| FlatMap::new(source, f, 1, Buffer::default(), Exhaust(HandTo(on_dropped))))
+    }
+
+    /// Of a stream of streams, the items of all (RxJava `merge`, RxJS `mergeAll`): [`flat_map`](Self::flat_map) where
+    /// the items are the inner sources.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// let streams = Local::from_iter([Local::from_iter([1, 2]), Local::from_iter([3, 4])]);
+    /// streams.merge_on_next().subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 3, 4]);
+    /// ```
+    fn merge_on_next<In, T>(self) -> Self::With<Flatten<Self::Inner, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = In>,
+        In: Events<T, Self::Err>,
+    {
+        TransformOps::flat_map(self, (|inner| inner) as Itself<In>)
+    }
+
+    /// Of a stream of streams, the items of one after the other, in order (RxJava `concat`, RxJS `concatAll`):
+    /// [`concat_map`](Self::concat_map) where the items are the inner sources. At most 1,048,576 of them wait.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// let streams = Local::from_iter([Local::from_iter([1, 2]), Local::from_iter([3, 4])]);
+    /// streams.concat_on_next().subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2, 3, 4]);
+    /// ```
+    fn concat_on_next<In, T>(self) -> Self::With<Flatten<Self::Inner, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = In>,
+        In: Events<T, Self::Err>,
+    {
+        TransformOps::concat_map(self, (|inner| inner) as Itself<In>)
+    }
+
+    /// Of a stream of streams, the items of the latest (ReactiveX `switch`, RxJava `switchOnNext`, RxJS `switchAll`):
+    /// [`switch_map`](Self::switch_map) where the items are the inner sources.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let seen = Rc::new(RefCell::new(vec![]));
+    /// let log = seen.clone();
+    /// let streams = Local::from_iter([Local::never().boxed(), Local::from_iter([3, 4]).boxed()]);
+    /// streams.switch_on_next().subscribe(move |v| log.borrow_mut().push(v));
+    /// assert_eq!(*seen.borrow(), [3, 4]);
+    /// ```
+    fn switch_on_next<In, T>(self) -> Self::With<SwitchMap<Self::Inner, Itself<In>, In, In, T, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = In>,
+        In: Events<T, Self::Err>,
+    {
+        TransformOps::switch_map(self, (|inner| inner) as Itself<In>)
     }
 }
 
