@@ -6,9 +6,10 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    vec::Drain,
 };
 
-use rxevents::{prelude::*, rx::observable::IntoBoxedCoreObservable};
+use rxevents::{operator::combine::Pattern, prelude::*, rx::observable::IntoBoxedCoreObservable};
 
 use super::{
     flavour::{Boxed, Kind, OnTime, Shareable},
@@ -116,6 +117,93 @@ fn closures() -> Vec<Closure> {
                 let read = || async { boom(2, 2) };
                 scheduler.on(Kind::poll_every_with(ms(1), MissedTicks::Skip, read)).stream_error()
             }))
+        }),
+        closure("from_fn", |e| out(e.flat_map(|_| Kind::from_fn(|| boom(2, 2)).stream_error()))),
+        closure("from_callback", |e| {
+            out(e.flat_map(|_| Kind::from_callback::<_, i64>(|_| boom(2, ())).stream_error()))
+        }),
+        closure("generate", |e| {
+            out(e.flat_map(|v| {
+                Kind::generate(v, move |at| boom(*at, *at == v), |at| at + 10, |at| *at).stream_error()
+            }))
+        }),
+        closure("using", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |_| {
+                let source = scheduler.on(Kind::of(1).stream_error());
+                scheduler.on(OnTime::<()>::using(|| boom(2, ()), move |()| source, |()| {}))
+            }))
+        }),
+        closure("repeat_when", |e| {
+            out(e.repeat_when(|completions| boom(2, completions.take_while(|()| false))))
+        }),
+        closure("retry_when", |e| {
+            out(e.retry_when(|errors| boom(2, errors.flat_map(Kind::throw_err::<(), _>))))
+        }),
+        closure("exhaust_map", |e| out(e.exhaust_map(|v| boom(v, Kind::of(v).stream_error())))),
+        named("exhaust_map_on_dropped", "exhaust_map", |e| {
+            out(e.exhaust_map_on_dropped(|_| Kind::never::<i64>().stream_error(), |v| boom(v, ())))
+        }),
+        closure("join", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) = (
+                |_: &i64| Kind::never::<()>().stream_error(),
+                |v: &i64| boom(*v, Kind::empty::<()>().stream_error()),
+            );
+            out(one.join(e, never, empty).map(|(_, v)| v))
+        }),
+        named("join_with_buffer", "join", |e| {
+            let one = e.scheduler().on(Kind::never::<i64>().stream_error());
+            let (never, empty) = (
+                |v: &i64| boom(*v, Kind::never::<()>().stream_error()),
+                |_: &i64| Kind::empty::<()>().stream_error(),
+            );
+            out(e.join_with_buffer(one, never, empty, Buffer::new(10)).map(|(v, _)| v))
+        }),
+        closure("group_join", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) = (
+                |_: &i64| Kind::never::<()>().stream_error(),
+                |v: &i64| boom(*v, Kind::empty::<()>().stream_error()),
+            );
+            out(one.group_join(e, never, empty).flat_map(|(_, group)| group))
+        }),
+        named("group_join_with_buffer", "group_join", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) = (
+                |_: &i64| Kind::never::<()>().stream_error(),
+                |v: &i64| boom(*v, Kind::empty::<()>().stream_error()),
+            );
+            out(one.group_join_with_buffer(e, never, empty, Buffer::new(10)).flat_map(|(_, group)| group))
+        }),
+        closure("combine_latest_all", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            out(scheduler.on(Kind::combine_latest_all(sources, |row| boom(row[0], row[0]))))
+        }),
+        closure("zip_all", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            let one = |row: Drain<'_, i64>| boom(row.as_slice()[0], 0);
+            out(scheduler.on(Kind::zip_all(sources, one)))
+        }),
+        named("zip_all_with_buffer", "zip_all", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            let one = |row: Drain<'_, i64>| boom(row.as_slice()[0], 0);
+            out(scheduler.on(Kind::zip_all_with_buffer(sources, Buffer::new(1), one)))
+        }),
+        closure("when", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            let one = |_: usize, row: Drain<'_, i64>| boom(row.as_slice()[0], 0);
+            out(scheduler.on(Kind::when(sources, [Pattern::of(0)], one)))
+        }),
+        named("when_with_buffer", "when", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            let one = |_: usize, row: Drain<'_, i64>| boom(row.as_slice()[0], 0);
+            out(scheduler.on(Kind::when_with_buffer(sources, [Pattern::of(0)], Buffer::new(1), one)))
         }),
         closure("catch_error", |e| out(failing!(e).catch_error(|v| boom(v, Kind::of(v).stream_error())))),
         closure("on_error_return", |e| out(failing!(e).on_error_return(|_| boom(2, 0)).stream_error())),

@@ -286,6 +286,30 @@ pub(crate) fn operators() -> Vec<Op> {
             let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
             out(numbers.zip(e).map(|(_, v)| v))
         }),
+        Op::new("zip_all_with_buffer", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            let one = |row: std::vec::Drain<'_, i64>| row.as_slice()[0];
+            out(scheduler.on(Kind::zip_all_with_buffer(sources, Buffer::new(1), one)))
+        }),
+        Op::new("when_with_buffer", |e| {
+            let scheduler = e.scheduler().clone();
+            let sources = [Kind::<()>::lift(e.into_inner())];
+            let one = |_: usize, row: std::vec::Drain<'_, i64>| row.as_slice()[0];
+            out(scheduler.on(Kind::when_with_buffer(sources, [Pattern::of(0)], Buffer::new(1), one)))
+        }),
+        Op::new("join_with_buffer", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) =
+                (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
+            out(one.join_with_buffer(e, never, empty, Buffer::new(10)).map(|(_, v)| v))
+        }),
+        Op::new("group_join_with_buffer", |e| {
+            let one = e.scheduler().on(Kind::of(0_i64).stream_error());
+            let (never, empty) =
+                (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
+            out(one.group_join_with_buffer(e, never, empty, Buffer::new(10)).flat_map(|(_, group)| group))
+        }),
         Op::new("join", |e| {
             let one = e.scheduler().on(Kind::of(0_i64).stream_error());
             let (never, empty) =
@@ -329,6 +353,9 @@ pub(crate) fn operators() -> Vec<Op> {
             out(one.concat_map(move |_| inner()))
         }),
         Op::new("exhaust_map: outer", |e| out(e.exhaust_map(|v| Kind::of(v).stream_error()))),
+        Op::new("exhaust_map_on_dropped", |e| {
+            out(e.exhaust_map_on_dropped(|v| Kind::of(v).stream_error(), |_| {}))
+        }),
         Op::new("exhaust_map: inner", |e| {
             let one = e.scheduler().on(Kind::of(0).stream_error());
             let mut inner = once(e);
@@ -460,6 +487,14 @@ pub(crate) fn operators() -> Vec<Op> {
         }),
         one_each!("from_iter", |v| _one => Kind::from_iter([v]).stream_error()),
         one_each!("of", |_v| one => one),
+        one_each!("range", |v| _one => Kind::range(v..=v).stream_error()),
+        one_each!("generate", |v| _one => {
+            Kind::generate(v, move |at| *at == v, |at| at + 1, |at| *at).stream_error()
+        }),
+        one_each!("from_fn", |v| _one => Kind::from_fn(move || v).stream_error()),
+        one_each!("from_callback", |v| _one => {
+            Kind::from_callback(move |callback| callback.call(v)).stream_error()
+        }),
         one_each!("empty", |_v| one => one.merge(Kind::empty().stream_error())),
         one_each!("never", |_v| one => one.merge(Kind::never().stream_error()).take(1)),
         Op::new("throw_err", |e| {

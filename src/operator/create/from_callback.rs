@@ -6,7 +6,10 @@ use rxrust::{
 };
 
 use super::{Create, Emitter};
-use crate::operator::share::{Hosts, IntoListener, Listener};
+use crate::{
+    error::named,
+    operator::share::{Hosts, IntoListener, Listener},
+};
 
 /// See [`from_callback`](super::CreateOps::from_callback).
 pub struct FromCallback<F, T> {
@@ -46,7 +49,7 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let f = self.f;
-        Create::new(|emitter| f(Callback(emitter))).subscribe(context)
+        Create::new(|emitter| named(|| "from_callback", || f(Callback(emitter)))).subscribe(context)
     }
 }
 
