@@ -63,7 +63,7 @@ fn closures() -> Vec<Closure> {
         named("flat_map_with", "flat_map", |e| {
             out(e.flat_map_with(2, Buffer::default(), |v| boom(v, Kind::of(v).stream_error())))
         }),
-        named("concat_map", "flat_map", |e| out(e.concat_map(|v| boom(v, Kind::of(v).stream_error())))),
+        closure("concat_map", |e| out(e.concat_map(|v| boom(v, Kind::of(v).stream_error())))),
         closure("switch_map", |e| out(e.switch_map(|v| boom(v, Kind::of(v).stream_error())))),
         closure("take_while", |e| out(e.take_while(|v| boom(*v, true)))),
         closure("take_while_inclusive", |e| out(e.take_while_inclusive(|v| boom(*v, true)))),

@@ -69,6 +69,19 @@ impl<I> Busy<I> for Wait {
     }
 }
 
+/// It waits in the buffer, for its turn.
+#[derive(Debug, Clone, Copy)]
+pub struct InTurn;
+
+impl<I> Busy<I> for InTurn {
+    const NAME: &'static str = "concat_map";
+
+    #[inline(always)]
+    fn turn_away(&mut self, item: I) -> Option<I> {
+        Some(item)
+    }
+}
+
 /// It is dropped.
 #[derive(Debug, Clone, Copy)]
 pub struct Exhaust<D>(pub(super) D);

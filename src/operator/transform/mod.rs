@@ -306,13 +306,13 @@ pub trait TransformOps: Observable + 'static {
 
     /// One inner source after the other, in order (ReactiveX `concatMap`): [`flat_map_with`](Self::flat_map_with)
     /// with a concurrency of 1 and the default buffer.
-    fn concat_map<F, In, I, T>(self, f: F) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err>>
+    fn concat_map<F, In, I, T>(self, f: F) -> Self::With<FlatMap<Self::Inner, F, I, In, T, Self::Err, InTurn>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
         F: FnMut(I) -> In,
         In: Events<T, Self::Err>,
     {
-        self.flat_map_with(1, Buffer::default(), f)
+        self.transform(|source| FlatMap::new(source, f, 1, Buffer::default(), InTurn))
     }
 
     /// Only the latest inner source: a new item ends the one before (ReactiveX `switchMap`).
@@ -424,7 +424,7 @@ pub trait TransformOps: Observable + 'static {
     /// streams.concat_on_next().subscribe(|v| seen.push(v));
     /// assert_eq!(seen, [1, 2, 3, 4]);
     /// ```
-    fn concat_on_next<In, T>(self) -> Self::With<Flatten<Self::Inner, In, T, Self::Err>>
+    fn concat_on_next<In, T>(self) -> Self::With<Flatten<Self::Inner, In, T, Self::Err, InTurn>>
     where
         Self: for<'a> Observable<Item<'a> = In>,
         In: Events<T, Self::Err>,
