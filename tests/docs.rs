@@ -6,6 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[path = "docs/catalogue.rs"]
+mod catalogue;
+
+use catalogue::{OTHER_NAMES, REACTIVEX};
+
+const CATALOGUE: &str = "docs/src/reference/reactivex.md";
 const MATRIX: &str = "docs/src/reference/operators.md";
 
 /// A method of one of the extension traits.
@@ -267,4 +273,62 @@ fn every_closure_is_under_the_law_of_closures() {
         operators().into_iter().filter(|op| op.closure).map(|op| op.name).filter(|name| !of(name)).collect();
     assert!(missing.is_empty(), "no row in tests/laws/closures.rs for {missing:?}");
     assert!(rows.len() > 50, "only {} rows found: has the table changed?", rows.len());
+}
+
+/// The page that leads from the names of ReactiveX, RxJS and RxJava to ours. Each of ours is an operator, and its row of
+/// the matrix says where it runs.
+#[test]
+fn the_catalogue_of_reactivex_is_complete() {
+    let (matrix, operators) = (read(MATRIX), operators());
+    let rows = rows(&matrix);
+    let mut problems = vec![];
+    let mut page = String::from(
+        "# ReactiveX, RxJS, RxJava\n\n\
+         <!-- Made by `UPDATE_DOCS=1 cargo test --test docs`, of tests/docs/catalogue.rs and the matrix. -->\n\n\
+         Every operator of the [ReactiveX catalogue](https://reactivex.io/documentation/operators.html), and what it is \
+         here. Each behaves as its definition says; the [matrix](operators.md) says what it holds, and the API \
+         documentation has a marble diagram and an example of each. *Contexts*: L is `Local`, S `Shared`, V virtual \
+         time.\n",
+    );
+    for (category, names) in REACTIVEX {
+        page +=
+            &format!("\n## {category}\n\n| ReactiveX | here | contexts | definition |\n|---|---|---|---|\n");
+        for (name, ours) in *names {
+            let mut contexts = BTreeSet::new();
+            for our in ours.split(' ') {
+                match rows.iter().find(|row| quoted(row[0]).next() == Some(our)) {
+                    Some(row) => drop(contexts.insert(row[2])),
+                    None => problems.push(format!("{name}: `{our}` has no row in the matrix")),
+                }
+            }
+            let ours: Vec<_> = ours.split(' ').map(|our| format!("`{our}`")).collect();
+            let contexts: Vec<_> = contexts.into_iter().collect();
+            let slug = match *name {
+                "Empty/Never/Throw" => "empty-never-throw".to_owned(),
+                "And/Then/When" => "and-then-when".to_owned(),
+                "Materialize/Dematerialize" => "materialize-dematerialize".to_owned(),
+                name => name.split(' ').next().unwrap().to_lowercase(),
+            };
+            page += &format!(
+                "| {name} | {} | {} | [reactivex.io](https://reactivex.io/documentation/operators/{slug}.html) |\n",
+                ours.join(", "),
+                contexts.join("; "),
+            );
+        }
+    }
+    page += "\n## Other names\n\nWhat RxJS 7 and RxJava 3 call otherwise; the rest has the same name, in snake_case.\n\n\
+             | there | here |\n|---|---|\n";
+    for (theirs, ours) in OTHER_NAMES {
+        for our in quoted(ours) {
+            if !operators.iter().any(|operator| operator.name == our) {
+                problems.push(format!("{theirs}: `{our}` is no operator"));
+            }
+        }
+        page += &format!("| {theirs} | {ours} |\n");
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(root().join(CATALOGUE), &page).unwrap();
+    }
+    assert!(read(CATALOGUE) == page, "{CATALOGUE} is not up to date: UPDATE_DOCS=1 cargo test --test docs");
 }
