@@ -141,9 +141,12 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
         }
         // The state may be a user's, whose making may panic: before anything is changed.
         let slot = Slot { value: new(), key: key.to_owned(), used: false };
-        let slots = Slots { table: mem::take(table), clock: mem::take(clock) };
-        let (slots, at) = inserted(slots, keys, hash, slot);
-        (*table, *clock) = (slots.table, slots.clock);
+        if keys.overflow == KeyOverflow::Forget {
+            let slots = Slots { table: mem::take(table), clock: mem::take(clock) };
+            Slots { table: *table, clock: *clock } = with_room(slots, keys, slot.key.clone());
+        }
+        let at;
+        (*table, at) = inserted(mem::take(table), keys, hash, slot);
         // It is there.
         Ok(&mut table.get_bucket_mut(at).ok_or(full)?.value)
     }
@@ -157,23 +160,26 @@ impl<H> Keys<H> {
 }
 
 /// With a key more, and the place of its state.
-#[cold]
-fn inserted<K: Hash + Eq + Clone, V, H: BuildHasher>(
-    mut slots: Slots<K, V>,
+#[inline(never)]
+fn inserted<K: Hash + Eq, V, H: BuildHasher>(
+    mut table: HashTable<Slot<K, V>>,
     keys: &Keys<H>,
     hash: u64,
     slot: Slot<K, V>,
-) -> (Slots<K, V>, usize) {
+) -> (HashTable<Slot<K, V>>, usize) {
+    // The hash of an owned key is that of the borrowed one, as `Borrow` demands.
+    let at = table.insert_unique(hash, slot, |slot| keys.hasher.hash_one(&slot.key)).bucket_index();
+    (table, at)
+}
+
+/// With room for a new key, which is the last to be looked at.
+#[inline(never)]
+fn with_room<K: Hash + Eq, V, H: BuildHasher>(mut slots: Slots<K, V>, keys: &Keys<H>, key: K) -> Slots<K, V> {
     if slots.table.len() >= keys.capacity.get() {
         forget(keys, &mut slots);
     }
-    if keys.overflow == KeyOverflow::Forget {
-        slots.clock.push_back(slot.key.clone());
-    }
-    // The hash of an owned key is that of the borrowed one, as `Borrow` demands.
-    let slot = slots.table.insert_unique(hash, slot, |slot| keys.hasher.hash_one(&slot.key));
-    let at = slot.bucket_index();
-    (slots, at)
+    slots.clock.push_back(key);
+    slots
 }
 
 fn forget<K: Hash + Eq, V, H: BuildHasher>(keys: &Keys<H>, slots: &mut Slots<K, V>) {
