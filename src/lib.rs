@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod operator;
 pub mod prelude;
 pub mod source;
+mod sync;
 #[cfg(all(any(test, feature = "testing"), not(target_arch = "wasm32")))]
 pub mod testing;
 pub mod time;

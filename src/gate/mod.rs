@@ -154,12 +154,6 @@ pub type GateSubOf<C, M, In> = <GateOf<C, M, In> as Gate<M, In>>::Weak;
 /// The boxed subscription of context `C`.
 pub type SubOf<C> = <<C as Context>::Scope as Scope>::BoxedSubscription;
 
-/// A number that no other living thread has.
-pub(crate) fn thread_token() -> usize {
-    thread_local!(static TOKEN: u8 = const { 0 });
-    TOKEN.with(|token| std::ptr::from_ref(token) as usize)
-}
-
 /// The failure that a machine which panicked ends with.
 fn panic_of_machine() -> StreamError {
     take_failure().unwrap_or_else(|| {

@@ -2,18 +2,19 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     mem,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{self, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
-use crossbeam_utils::atomic::AtomicCell;
 use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
-use super::{Gate, Machine, Step, never, panic_of_machine, thread_token};
-use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
+use super::{Gate, Machine, Step, never, panic_of_machine};
+use crate::{
+    error::{StreamError, catch, drop_caught, failure_waits, unhandled},
+    sync::{
+        Arc, AtomicBool, AtomicCell, AtomicUsize, Condvar, Mutex, MutexGuard, Weak, thread_token, yield_now,
+    },
+};
 
 /// How many inputs of other threads wait in the inbox before their senders wait too (their back-pressure). What the
 /// thread that runs the machine feeds back is never held up by it.
@@ -22,7 +23,7 @@ const INBOX: usize = 1024;
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Who waits for whom: `(waiting thread, thread that runs the machine)`. Only senders to a full inbox are in it.
-static WAITING: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
+static WAITING: sync::Mutex<Vec<(usize, usize)>> = sync::Mutex::new(Vec::new());
 
 /// An entry of [`WAITING`].
 pub(crate) struct Waiting(usize);
@@ -32,7 +33,7 @@ impl Waiting {
     /// inbox grows instead.
     pub(crate) fn for_thread(runner: usize) -> Option<Self> {
         let me = thread_token();
-        let mut waiting = lock(&WAITING);
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut at = runner;
         for _ in 0..=waiting.len() {
             match waiting.iter().find(|(waiter, _)| *waiter == at) {
@@ -48,7 +49,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let mut waiting = lock(&WAITING);
+        let mut waiting = WAITING.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = waiting.iter().rposition(|(waiter, _)| *waiter == self.0) {
             waiting.swap_remove(at);
         }
@@ -151,7 +152,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
             loop {
                 match inner.slot.take() {
                     Some(boxed) if matches!(*boxed, Slot::Machine(_)) => break boxed,
-                    _ if inner.panicked.load(Ordering::Acquire) != 0 => std::thread::yield_now(),
+                    _ if inner.panicked.load(Ordering::Acquire) != 0 => yield_now(),
                     _ => return,
                 }
             }

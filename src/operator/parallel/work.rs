@@ -16,7 +16,8 @@ use super::Parallel;
 use crate::{
     dead_letter::{Reason, Rejected, attempt},
     error::{drop_caught, named},
-    gate::{LOOK_AGAIN, Waiting, thread_token},
+    gate::{LOOK_AGAIN, Waiting},
+    sync::thread_token,
     time::Cancel,
 };
 

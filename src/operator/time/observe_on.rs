@@ -22,12 +22,13 @@ use rxrust::{
 use crate::{
     buffer::{Buffer, Overflow},
     error::{OverflowError, StreamError, catch, complete, drop_caught, fail, named, take_failure, unhandled},
-    gate::{Flow, LOOK_AGAIN, SubOf, Waiting, thread_token},
+    gate::{Flow, LOOK_AGAIN, SubOf, Waiting},
     held::Held,
     operator::{
         batch::BatchObserver,
         rate::{Ignore, OnDropped},
     },
+    sync::thread_token,
     time::{Cancel, Clock},
 };
 

@@ -12,10 +12,11 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Inner, Machine, Outer, Port, Signal, Step, SubOf,
-        attach, thread_token,
+        attach,
     },
     held::Held,
     operator::rate::OnDropped,
+    sync::thread_token,
 };
 
 /// See [`flat_map`](super::TransformOps::flat_map) and, with another `W`, [`exhaust_map`](super::TransformOps::exhaust_map).
