@@ -74,7 +74,7 @@ pub(crate) const REACTIVEX: &[(&str, &[(&str, &str)])] = &[
             ("Do", "tap on_complete finalize"),
             ("Materialize/Dematerialize", "materialize dematerialize"),
             ("ObserveOn", "observe_on observe_on_with"),
-            ("Serialize", "merge"),
+            ("Serialize", "subject merge_all"),
             ("Subscribe", "subscribe subscribe_with subscribe_guarded"),
             ("SubscribeOn", "subscribe_on"),
             ("TimeInterval", "time_interval"),
