@@ -31,7 +31,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled},
+    error::{PanicError, StreamError, catch, drop_caught, fail, settle_with, take_failure, unhandled},
     operator::batch::{BATCH, Batch, BatchObserver},
     time::Cancel,
 };
@@ -372,6 +372,19 @@ impl<O> Down<O> {
     /// It has not ended.
     pub fn new(observer: O) -> Self {
         Self(Some(observer))
+    }
+
+    /// Holds it no longer.
+    pub(crate) fn release(&mut self) {
+        drop_caught(self.0.take());
+    }
+
+    /// Whether nobody listens any more.
+    pub(crate) fn is_closed<T, E>(&self) -> bool
+    where
+        O: Observer<T, E>,
+    {
+        self.0.as_ref().is_none_or(Observer::is_closed)
     }
 
     /// Sends an item; [`Step::Done`] when nobody listens any more.
