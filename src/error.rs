@@ -28,6 +28,12 @@ pub enum StreamError {
     /// A bounded buffer with [`Overflow::Error`](crate::buffer::Overflow::Error) was full.
     #[error(transparent)]
     Overflow(#[from] OverflowError),
+    /// `group_by` has as many open groups as it may, and an item of another key has come.
+    #[error("`group_by`: more than {limit} groups are open")]
+    GroupLimitExceeded {
+        /// How many groups may be open.
+        limit: usize,
+    },
     /// The scheduler has dropped an operator's task while items waited (its runtime has ended).
     #[error("`{0}`: the scheduler has ended while items waited")]
     SchedulerGone(&'static str),

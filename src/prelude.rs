@@ -22,14 +22,14 @@ pub use crate::{
         create::{Callback, Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
         error::{ErrorOps, Retry},
         filter::FilterOps,
-        key::{KeyOps, Keys},
+        key::{KeyOps, Keyed, Keys},
         rate::RateOps,
         share::{BehaviorSubject, LocalSubject, SharedSubject, Subject},
         subscribe::{LocalEvents, SharedEvents, SubscribeOps, observer},
         time::TimeOps,
         transform::{Notification, TransformOps},
         validate::{EventRetry, ValidateOps},
-        window::WindowOps,
+        window::{WhenFull, WindowOps},
     },
 };
 

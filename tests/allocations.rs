@@ -39,6 +39,7 @@ allocates! {
         e.scan(0_i64, |n, _| n + 1).filter(|n| n % 2 == 0), Within::new(Duration::ZERO), |n| *n, |n| *n,
     ), 0;
     count_by_key: |e| e.map(|v| v as u64 % 100).count_by_key(|v| v), 0;
+    group_by: |e| e.map(|v| v as u64 % 100).group_by(|v| v).flat_map(|group| group), 0;
     distinct_by: |e| e.map(|v| v as u64 % 100).distinct_by(|v| v), 0;
     // The key is copied to where the one before was.
     distinct_until_key_changed: |e| e.map(|v| if v % 2.0 == 0.0 { "even" } else { "odd" })

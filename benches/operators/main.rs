@@ -326,6 +326,26 @@ mod ours {
         cold is_empty(|s| s.ignore_elements::<u64, _>().is_empty(), |yes| u64::from(yes));
         cold switch_if_empty(|s| s.switch_if_empty(Ctx::of(0)), |v| v);
         hot sequence_equal(|s, t| s.map(|_| 0_u64).sequence_equal(t.map(|_| 0_u64)), |yes| u64::from(yes));
+        timed buffer_time(|s| s.buffer_time(Duration::from_secs(3600)), |w| w.iter().fold(0, |a, v| a ^ v));
+        timed buffer_time_max(|s| s.buffer_time_max(Duration::from_secs(3600), 5, WhenFull::Fixed),
+            |w| w.iter().fold(0, |a, v| a ^ v));
+        timed buffer_time_shift(|s| s.buffer_time_shift(Duration::from_secs(3600), Duration::from_secs(1800)),
+            |w| w.iter().fold(0, |a, v| a ^ v));
+        hot buffer_with(|s, t| s.buffer_with(t), |w| w.iter().fold(0, |a, v| a ^ v));
+        hot buffer_toggle(|s, t| s.buffer_toggle(t, |_| Ctx::of(())), |w| w.iter().fold(0, |a, v| a ^ v));
+        one buffer_when(|s, t| s.buffer_when(move || t.clone()), |w| w.iter().fold(0, |a, v| a ^ v));
+        cold window_count(|s| s.window_count(5).flat_map(|w| w), |v| v);
+        cold window_count_skip(|s| s.window_count_skip(5, 5).flat_map(|w| w), |v| v);
+        timed window_time(|s| s.window_time(Duration::from_secs(3600)).flat_map(|w| w), |v| v);
+        timed window_time_max(|s| s.window_time_max(Duration::from_secs(3600), 5, WhenFull::Fixed).flat_map(|w| w), |v| v);
+        timed window_time_shift(|s| s.window_time_shift(Duration::from_secs(3600), Duration::from_secs(3600))
+            .flat_map(|w| w), |v| v);
+        hot window_with(|s, t| s.window_with(t).flat_map(|w| w), |v| v);
+        hot window_toggle(|s, t| s.window_toggle(t, |_| Ctx::never::<()>()).take(1).flat_map(|w| w), |v| v);
+        one window_when(|s, t| s.window_when(move || t.clone()).flat_map(|w| w), |v| v);
+        cold group_by(|s| s.map(|v| v & 63).group_by(|v| v).flat_map(|group| group), |v| v);
+        cold group_by_with(|s| s.map(|v| v & 63).group_by_with(Keys::new(64), |v| v, |_| Ctx::never::<()>())
+            .flat_map(|group| group), |v| v);
         cold index(|s| s.index(), |(n, v)| n ^ v);
         cold materialize(|s| s.materialize().dematerialize(), |v| v);
         cold timestamp(|s| s.timestamp(), |v| v.value);
@@ -652,6 +672,165 @@ fn rows() -> Vec<Row> {
             }),
             ours::buffer_count(d),
             theirs::buffer_count(d),
+        ),
+        row(
+            "buffer_time, an hour",
+            hand!(|sum| {
+                let mut window = Vec::new();
+                for v in d.iter().map(black_box) {
+                    window.push(*v);
+                }
+                sum.add(window.iter().fold(0, |a, v| a ^ v));
+            }),
+            ours::buffer_time(d),
+            none(),
+        ),
+        row(
+            "buffer_time_max(5), a Vec each",
+            hand!(|sum| {
+                let mut window = Vec::with_capacity(5);
+                for v in d.iter().map(black_box) {
+                    window.push(*v);
+                    if window.len() == 5 {
+                        let full = black_box(std::mem::replace(&mut window, Vec::with_capacity(5)));
+                        sum.add(full.iter().fold(0, |a, v| a ^ v));
+                    }
+                }
+            }),
+            ours::buffer_time_max(d),
+            none(),
+        ),
+        row(
+            "buffer_time_shift, an hour",
+            hand!(|sum| {
+                let mut window = Vec::new();
+                for v in d.iter().map(black_box) {
+                    window.push(*v);
+                }
+                sum.add(window.iter().fold(0, |a, v| a ^ v));
+            }),
+            ours::buffer_time_shift(d),
+            none(),
+        ),
+        row(
+            "buffer_with, by turns",
+            hand!(|sum| for pair in d.chunks_exact(2) {
+                let one = black_box(vec![pair[0]]);
+                sum.add(one.iter().fold(0, |a, v| a ^ v));
+            }),
+            ours::buffer_with(d),
+            none(),
+        ),
+        row(
+            "buffer_toggle, by turns, empty",
+            hand!(|sum| for pair in d.chunks_exact(2) {
+                black_box(vec![pair[1]; 0]);
+                sum.add(0);
+            }),
+            ours::buffer_toggle(d),
+            none(),
+        ),
+        row(
+            "buffer_when, all in one",
+            hand!(|sum| {
+                let mut window = Vec::new();
+                for v in d.iter().map(black_box) {
+                    window.push(*v);
+                }
+                sum.add(window.iter().fold(0, |a, v| a ^ v));
+            }),
+            ours::buffer_when(d),
+            none(),
+        ),
+        row(
+            "window_count(5) + flat_map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(*v);
+            }),
+            ours::window_count(d),
+            none(),
+        ),
+        row(
+            "window_count_skip(5, 5) + flat_map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(*v);
+            }),
+            ours::window_count_skip(d),
+            none(),
+        ),
+        row(
+            "window_time, an hour + flat_map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(*v);
+            }),
+            ours::window_time(d),
+            none(),
+        ),
+        row(
+            "window_time_max(5) + flat_map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(*v);
+            }),
+            ours::window_time_max(d),
+            none(),
+        ),
+        row(
+            "window_time_shift, an hour + flat_map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(*v);
+            }),
+            ours::window_time_shift(d),
+            none(),
+        ),
+        row(
+            "window_with, by turns + flat_map",
+            hand!(|sum| for pair in d.chunks_exact(2) {
+                sum.add(*black_box(&pair[0]));
+            }),
+            ours::window_with(d),
+            none(),
+        ),
+        row(
+            "window_toggle, the first + flat_map",
+            hand!(|sum| for pair in d.chunks_exact(2) {
+                sum.add(*black_box(&pair[0]));
+            }),
+            ours::window_toggle(d),
+            none(),
+        ),
+        row(
+            "window_when, all in one + flat_map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(*v);
+            }),
+            ours::window_when(d),
+            none(),
+        ),
+        row(
+            "group_by, 64 keys + flat_map",
+            hand!(|sum| {
+                let mut groups = std::collections::HashMap::<u64, u64>::new();
+                for v in d.iter().map(|v| black_box(*v) & 63) {
+                    *groups.entry(v).or_default() ^= v;
+                    sum.add(v);
+                }
+                black_box(groups);
+            }),
+            ours::group_by(d),
+            none(),
+        ),
+        row(
+            "group_by_with, 64 keys + flat_map",
+            hand!(|sum| {
+                let mut groups = std::collections::HashMap::<u64, u64>::new();
+                for v in d.iter().map(|v| black_box(*v) & 63) {
+                    *groups.entry(v).or_default() ^= v;
+                    sum.add(v);
+                }
+                black_box(groups);
+            }),
+            ours::group_by_with(d),
+            none(),
         ),
         row(
             "try_map + route_failures",

@@ -31,7 +31,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, catch, fail, settle_with, take_failure, unhandled},
+    error::{PanicError, StreamError, catch, drop_caught, fail, settle_with, take_failure, unhandled},
     operator::batch::{BATCH, Batch, BatchObserver},
     time::Cancel,
 };
@@ -375,6 +375,11 @@ impl<O> Down<O> {
     /// It has not ended.
     pub fn new(observer: O) -> Self {
         Self(Some(observer))
+    }
+
+    /// Holds it no longer.
+    pub(crate) fn release(&mut self) {
+        drop_caught(self.0.take());
     }
 
     /// Sends an item; [`Step::Done`] when nobody listens any more.

@@ -26,6 +26,10 @@ pub struct Time<S> {
 }
 
 impl<S: Clock> Time<S> {
+    pub(crate) fn new(clock: S, timer: Timer) -> Self {
+        Self { clock, timer }
+    }
+
     /// The scheduler's time.
     #[inline]
     pub fn now(&self) -> Duration {
@@ -111,7 +115,7 @@ where
         let (down, scheduler) = context.into_parts();
         let timer = Timer::default();
         let (starter, cancel) = (timer.starter(), timer.cancel());
-        let time = Time { clock: scheduler.clone(), timer };
+        let time = Time::new(scheduler.clone(), timer);
         let machine = TimedMachine {
             down: Down::new(down),
             kernel: self.kernel,
@@ -120,7 +124,7 @@ where
             types: PhantomData,
         };
         let gate = C::Scope::gate(machine);
-        let started = starter.start(Handle(gate.clone()), scheduler.clone());
+        let started = starter.start(Handle::new(&gate), scheduler.clone());
         C::Scope::send(&gate, Timed::Start(started), never);
         attach(&gate, self.source.subscribe(C::With::from_parts(SourceObserver::new(&gate), scheduler)));
         StopSubscription::new(gate.downgrade(), cancel)
@@ -260,7 +264,7 @@ pub struct SourceObserver<Sc: Flow, M, I, E> {
 }
 
 impl<Sc: Flow, M, I, E> SourceObserver<Sc, M, I, E> {
-    fn new(gate: &Sc::Gate<M, Timed<I, E>>) -> Self
+    pub(crate) fn new(gate: &Sc::Gate<M, Timed<I, E>>) -> Self
     where
         M: Machine<Timed<I, E>>,
     {
@@ -309,6 +313,12 @@ where
 
 /// A gate as the target of a timer.
 pub struct Handle<Sc: Flow, M, I, E>(Sc::Gate<M, Timed<I, E>>);
+
+impl<Sc: Flow, M, I, E> Handle<Sc, M, I, E> {
+    pub(crate) fn new(gate: &Sc::Gate<M, Timed<I, E>>) -> Self {
+        Self(gate.clone())
+    }
+}
 
 impl<Sc: Flow, M: Machine<Timed<I, E>>, I, E> Tick for Handle<Sc, M, I, E> {
     fn tick(&self) -> bool {

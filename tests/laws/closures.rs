@@ -205,6 +205,27 @@ fn closures() -> Vec<Closure> {
             let one = |_: usize, row: Drain<'_, i64>| boom(row.as_slice()[0], 0);
             out(scheduler.on(Kind::when_with_buffer(sources, [Pattern::of(0)], Buffer::new(1), one)))
         }),
+        closure("group_by", |e| out(e.group_by(|v| boom(*v, v)).flat_map(|group| group))),
+        named("group_by_with", "group_by", |e| {
+            let duration = |v: &i64| boom(*v, Kind::never::<()>().stream_error());
+            out(e.group_by_with(Keys::default(), |v| v, duration).flat_map(|group| group))
+        }),
+        closure("buffer_toggle", |e| {
+            let openings = e.clone();
+            let closing = |v: i64| boom(v, Kind::never::<()>().stream_error());
+            out(e.buffer_toggle(openings, closing).map(|_| 0))
+        }),
+        closure("window_toggle", |e| {
+            let openings = e.clone();
+            let closing = |v: i64| boom(v, Kind::never::<()>().stream_error());
+            out(e.window_toggle(openings, closing).map(|_| 0))
+        }),
+        closure("buffer_when", |e| {
+            out(e.buffer_when(|| boom(2, Kind::never::<()>().stream_error())).map(|_| 0))
+        }),
+        closure("window_when", |e| {
+            out(e.window_when(|| boom(2, Kind::never::<()>().stream_error())).map(|_| 0))
+        }),
         closure("catch_error", |e| out(failing!(e).catch_error(|v| boom(v, Kind::of(v).stream_error())))),
         closure("on_error_return", |e| out(failing!(e).on_error_return(|_| boom(2, 0)).stream_error())),
         closure("map_err", |e| {

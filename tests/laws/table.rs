@@ -621,6 +621,61 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("behavior_subject", |e| {
             out(e.flat_map(|v| Kind::behavior_subject::<_, Infallible>(v).take(1).stream_error()))
         }),
+        Op::new("buffer_time", |e| out(e.buffer_time(ms(1)).flat_map(|v| Kind::from_iter(v).stream_error())))
+            .late(),
+        Op::new("buffer_time_max", |e| {
+            let single = e.buffer_time_max(ms(3_600_000), 1, WhenFull::Restart);
+            out(single.flat_map(|v| Kind::from_iter(v).stream_error()))
+        }),
+        Op::new("buffer_time_shift", |e| {
+            out(e.buffer_time_shift(ms(1), ms(1)).flat_map(|v| Kind::from_iter(v).stream_error()))
+        })
+        .late(),
+        Op::new("buffer_with, bounded", |e| {
+            let ticks = e.clone().delay(ms(1));
+            let partitions = e.buffer_with(ticks).bounded(Buffer::default());
+            out(partitions.flat_map(|v| Kind::from_iter(v).stream_error()))
+        })
+        .late(),
+        one_each!("buffer_toggle", |v| one => {
+            let open = Kind::of(()).stream_error();
+            let partitions = one.buffer_toggle(open, |()| Kind::never::<()>().stream_error());
+            partitions.flat_map(|v| Kind::from_iter(v).stream_error())
+        }),
+        Op::new("buffer_when", |e| {
+            let partitions = e.buffer_when(|| Kind::of(()).stream_error());
+            out(partitions.flat_map(|v| Kind::from_iter(v).stream_error()))
+        }),
+        Op::new("window_count", |e| out(e.window_count(2).flat_map(|window| window))),
+        Op::new("window_count, one by one", |e| out(e.window_count(2).concat_map(|window| window))),
+        Op::new("window_count_skip", |e| out(e.window_count_skip(1, 1).flat_map(|window| window))),
+        Op::new("window_time", |e| out(e.window_time(ms(1)).flat_map(|window| window))),
+        Op::new("window_time_max", |e| {
+            out(e.window_time_max(ms(1), 2, WhenFull::Fixed).flat_map(|window| window))
+        }),
+        Op::new("window_time_shift", |e| out(e.window_time_shift(ms(1), ms(1)).flat_map(|window| window))),
+        Op::new("window_with", |e| {
+            let ticks = e.clone().delay(ms(1));
+            out(e.window_with(ticks).flat_map(|window| window))
+        })
+        .late(),
+        Op::new("window_toggle", |e| {
+            let time = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                let (one, open) = (time.on(Kind::of(v)).stream_error(), Kind::of(()).stream_error());
+                let windows = one.window_toggle(open, |()| Kind::never::<()>().stream_error());
+                windows.flat_map(|window| window)
+            }))
+        }),
+        Op::new("window_when", |e| {
+            out(e.window_when(|| Kind::of(()).stream_error()).flat_map(|window| window))
+        }),
+        Op::new("group_by", |e| out(e.group_by(|v| v).flat_map(|group| group))),
+        Op::new("group_by_with", |e| {
+            let time = e.scheduler().clone();
+            let duration = move |_: &i64| time.on(Kind::timer(ms(1))).stream_error();
+            out(e.group_by_with(Keys::default(), |v| v, duration).flat_map(|group| group))
+        }),
         Op::new("a chain", |e| {
             let other = Kind::empty().stream_error();
             let chain = e.map(|v| v).merge(other).flat_map(|v| Kind::of(v).stream_error());

@@ -60,4 +60,5 @@ mod shared {
     mod transform;
     mod validate;
     mod window;
+    mod window_threads;
 }

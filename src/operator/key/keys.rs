@@ -93,6 +93,8 @@ struct Slots<K, V> {
 struct Slot<K, V> {
     key: K,
     used: bool,
+    /// While the clock is swept: it has been found.
+    listed: bool,
     value: V,
 }
 
@@ -125,13 +127,28 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
         Q: Key<Owned = K> + ?Sized,
         K: Borrow<Q>,
     {
+        self.get_or_evict(key, operator, new).map(|(value, _)| value)
+    }
+
+    /// The same, with the state that was forgotten for that of a new key.
+    #[inline(always)]
+    pub(crate) fn get_or_evict<Q>(
+        &mut self,
+        key: &Q,
+        operator: &'static str,
+        new: impl FnOnce() -> V,
+    ) -> Result<(&mut V, Option<V>), OverflowError>
+    where
+        Q: Key<Owned = K> + ?Sized,
+        K: Borrow<Q>,
+    {
         let Self { keys, slots: Slots { table, clock } } = self;
         let hash = keys.hasher.hash_one(key);
         let table = match table.find_entry(hash, |slot| Borrow::<Q>::borrow(&slot.key) == key) {
             Ok(slot) => {
                 let slot = slot.into_mut();
                 slot.used = true;
-                return Ok(&mut slot.value);
+                return Ok((&mut slot.value, None));
             }
             Err(absent) => absent.into_table(),
         };
@@ -140,15 +157,45 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
             return Err(full);
         }
         // The state may be a user's, whose making may panic: before anything is changed.
-        let slot = Slot { value: new(), key: key.to_owned(), used: false };
+        let slot = Slot { value: new(), key: key.to_owned(), used: false, listed: false };
+        let mut forgotten = None;
         if keys.overflow == KeyOverflow::Forget {
             let slots = Slots { table: mem::take(table), clock: mem::take(clock) };
-            Slots { table: *table, clock: *clock } = with_room(slots, keys, slot.key.clone());
+            (Slots { table: *table, clock: *clock }, forgotten) = with_room(slots, keys, slot.key.clone());
         }
         let at;
         (*table, at) = inserted(mem::take(table), keys, hash, slot);
         // It is there.
-        Ok(&mut table.get_bucket_mut(at).ok_or(full)?.value)
+        Ok((&mut table.get_bucket_mut(at).ok_or(full)?.value, forgotten))
+    }
+
+    /// The state of `key`, if it has one.
+    pub(crate) fn find<Q>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        Q: Key<Owned = K> + ?Sized,
+        K: Borrow<Q>,
+    {
+        let hash = self.keys.hasher.hash_one(key);
+        let found = self.slots.table.find_mut(hash, |slot| Borrow::<Q>::borrow(&slot.key) == key);
+        found.map(|slot| &mut slot.value)
+    }
+
+    /// Forgets `key`, if its state is what `which` says; the policy has no part in it.
+    pub(crate) fn remove(&mut self, key: &K, which: impl FnOnce(&V) -> bool) -> Option<V> {
+        let hash = self.keys.hasher.hash_one(key);
+        let slot = self.slots.table.find_entry(hash, |slot| slot.key == *key).ok()?;
+        if which(&slot.get().value) { Some(slot.remove().0.value) } else { None }
+    }
+
+    /// All states, in no order; the keys are forgotten.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = V> {
+        self.slots.clock.clear();
+        self.slots.table.drain().map(|slot| slot.value)
+    }
+
+    /// How many keys it remembers at most.
+    pub(crate) fn capacity(&self) -> usize {
+        self.keys.capacity.get()
     }
 }
 
@@ -172,17 +219,34 @@ fn inserted<K: Hash + Eq, V, H: BuildHasher>(
     (table, at)
 }
 
-/// With room for a new key, which is the last to be looked at.
+/// With room for a new key, which is the last to be looked at, and the state that was forgotten for it.
 #[inline(never)]
-fn with_room<K: Hash + Eq, V, H: BuildHasher>(mut slots: Slots<K, V>, keys: &Keys<H>, key: K) -> Slots<K, V> {
-    if slots.table.len() >= keys.capacity.get() {
-        forget(keys, &mut slots);
+fn with_room<K: Hash + Eq, V, H: BuildHasher>(
+    mut slots: Slots<K, V>,
+    keys: &Keys<H>,
+    key: K,
+) -> (Slots<K, V>, Option<V>) {
+    let full = slots.table.len() >= keys.capacity.get();
+    let forgotten = if full { forget(keys, &mut slots) } else { None };
+    // Keys that were removed are still in it.
+    if slots.clock.len() > 2 * slots.table.len() + 16 {
+        sweep(keys, &mut slots);
     }
     slots.clock.push_back(key);
-    slots
+    (slots, forgotten)
 }
 
-fn forget<K: Hash + Eq, V, H: BuildHasher>(keys: &Keys<H>, slots: &mut Slots<K, V>) {
+/// Has each key in the clock once.
+fn sweep<K: Hash + Eq, V, H: BuildHasher>(keys: &Keys<H>, slots: &mut Slots<K, V>) {
+    let Slots { table, clock } = slots;
+    clock.retain(|key| match table.find_mut(keys.hasher.hash_one(key), |slot| slot.key == *key) {
+        Some(slot) => !mem::replace(&mut slot.listed, true),
+        None => false,
+    });
+    table.iter_mut().for_each(|slot| slot.listed = false);
+}
+
+fn forget<K: Hash + Eq, V, H: BuildHasher>(keys: &Keys<H>, slots: &mut Slots<K, V>) -> Option<V> {
     while let Some(key) = slots.clock.pop_front() {
         let hash = keys.hasher.hash_one(&key);
         let Ok(mut slot) = slots.table.find_entry(hash, |slot| slot.key == key) else {
@@ -191,8 +255,9 @@ fn forget<K: Hash + Eq, V, H: BuildHasher>(keys: &Keys<H>, slots: &mut Slots<K, 
         if mem::take(&mut slot.get_mut().used) {
             slots.clock.push_back(key);
         } else {
-            slot.remove();
-            return keys.forgotten.add(1);
+            keys.forgotten.add(1);
+            return Some(slot.remove().0.value);
         }
     }
+    None
 }

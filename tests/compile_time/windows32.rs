@@ -1,0 +1,40 @@
+use rxevents::prelude::*;
+use std::time::Duration;
+
+fn main() {
+    let hour = Duration::from_secs(3600);
+    Local::from_iter(0_u64..100)
+        .window_count(3)
+        .flat_map(|w| w)
+        .window_time(hour)
+        .concat_map(|w| w)
+        .window_with(Local::never::<()>())
+        .flat_map(|w| w)
+        .buffer_time(hour)
+        .map(|v| v.len() as u64)
+        .buffer_with(Local::of(()))
+        .map(|v| v.len() as u64)
+        .buffer_when(|| Local::of(()))
+        .map(|v| v.len() as u64)
+        .group_by(|v| v)
+        .flat_map(|g| g)
+        .group_by_with(Keys::default(), |v| v, |_| Local::never::<()>())
+        .flat_map(|g| g)
+        .window_count(3)
+        .flat_map(|w| w)
+        .window_time(hour)
+        .concat_map(|w| w)
+        .window_with(Local::never::<()>())
+        .flat_map(|w| w)
+        .buffer_time(hour)
+        .map(|v| v.len() as u64)
+        .buffer_with(Local::of(()))
+        .map(|v| v.len() as u64)
+        .buffer_when(|| Local::of(()))
+        .map(|v| v.len() as u64)
+        .group_by(|v| v)
+        .flat_map(|g| g)
+        .group_by_with(Keys::default(), |v| v, |_| Local::never::<()>())
+        .flat_map(|g| g)
+        .subscribe(|_| {});
+}
