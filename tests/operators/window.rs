@@ -383,7 +383,7 @@ fn a_panic_in_a_closing_is_the_streams() {
     opened.subscribe_with(opening.sink(|_| {}));
     s.advance_by(ms(10));
     assert!(opening.text().starts_with("#Panic") && opening.ends() == 1, "{}", opening.text());
-    for (text, of) in [(buffers.text(), "buffer"), (windows.text(), "window")] {
+    for (text, of) in [(buffers.text(), "buffer_when"), (windows.text(), "window_when")] {
         assert!(
             text.starts_with("#Panic")
                 && text.contains(&format!("operator: \"{of}\", message: \"no closing\"")),
