@@ -218,8 +218,9 @@ fn under_laws(file: &str, before: &[&str]) -> BTreeSet<String> {
 }
 
 /// Operators that are under the laws elsewhere, or otherwise.
-const ELSEWHERE: [(&str, &str); 8] = [
+const ELSEWHERE: [(&str, &str); 9] = [
     ("subject", "the source of every law"),
+    ("connect", "it begins the source before anybody listens: tests/operators/share.rs"),
     ("subscribe_with", "the sink of every law"),
     ("subscribe", "an observer made of a closure"),
     ("subscribe_guarded", "an observer made of a closure"),
