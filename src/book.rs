@@ -36,6 +36,7 @@ pages! {
     wasm "../docs/src/how-to/wasm.md"
     which_operator "../docs/src/reference/which-operator.md"
     operators "../docs/src/reference/operators.md"
+    reactivex "../docs/src/reference/reactivex.md"
     two_error_channels "../docs/src/explanation/two-error-channels.md"
     gates "../docs/src/explanation/gates.md"
     rxrust "../docs/src/explanation/rxrust.md"

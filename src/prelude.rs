@@ -23,8 +23,11 @@ pub use crate::{
         error::{ErrorOps, Retry},
         filter::FilterOps,
         key::{KeyOps, Keyed, Keys},
-        rate::RateOps,
-        share::{BehaviorSubject, LocalSubject, SharedSubject, Subject},
+        rate::{Edges, RateOps, TrailingOpensWindow},
+        share::{
+            AsyncSubject, BehaviorSubject, LocalSubject, Replay, ReplaySubject, ShareOps, SharedSubject,
+            Subject,
+        },
         subscribe::{LocalEvents, SharedEvents, SubscribeOps, observer},
         time::TimeOps,
         transform::{Notification, TransformOps},

@@ -83,6 +83,13 @@ fn chains_of_one_operator_that_keeps_its_source_are_checked_in_3_seconds() {
         "on_error_resume_next(Local::of(1))",
         "amb(Local::of(1))",
         "join(Local::of(1), |_| Local::never::<()>(), |_| Local::never::<()>()).map(|(a, b)| a + b)",
+        "share().map(|v| v + 1)",
+        "publish().ref_count()",
+        "share_replay(Replay::last(1))",
+        "throttle_by(|_| Local::of(()), Edges::leading())",
+        "debounce_with(std::time::Duration::ZERO, Edges::both())",
+        "delay_each(|_| Local::of(()))",
+        "delay_subscription(std::time::Duration::ZERO)",
     ] {
         let chain = format!(".{operator}").repeat(20);
         let source = format!(

@@ -413,6 +413,12 @@ mod ours {
         cold from_callback(|s| s.flat_map(|v| Ctx::from_callback(move |done| done.call(v))), |v| v);
         cold using(|s| Ctx::using(|| (), move |()| s, |()| {}), |v| v);
         hot sample_with(|s, t| s.sample_with(t), |v| v);
+        one share(|s, t| { let _ = t; s.share() }, |v| v);
+        one share_replay(|s, t| { let _ = t; s.share_replay(Replay::last(1)) }, |v| v);
+        one throttle_by(|s, t| s.throttle_by(move |_| t.clone(), Edges::leading()), |v| v);
+        one debounce_by(|s, t| s.debounce_by(move |_| t.clone(), Edges::trailing()), |v| v);
+        timed throttle_with(|s| s.throttle_with(Duration::from_secs(3600), Edges::leading()), |v| v);
+        cold delay_each(|s| s.delay_each(|_| Ctx::of(())), |v| v);
         hot merge_all(|s, t| Ctx::merge_all([s, t]), |v| v);
         cold try_map(|s| s.try_map(super::above)
             .route_failures(observer(|_: Rejected<u64>| {})), |v| v);
@@ -441,6 +447,7 @@ mod theirs {
     chains! {
         cold merge_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).merge_all(usize::MAX), |v| v);
         cold concat_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).concat_all(), |v| v);
+        one share(|s, t| { let _ = t; s.publish().ref_count() }, |v| v);
         timed throttle_first(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::leading()), |v| v);
     }
 
@@ -964,6 +971,25 @@ fn rows() -> Vec<Row> {
             ours::sample_with(d),
             none(),
         ),
+        row("share of a subject", boxed(d), ours::share(d), theirs::share(d)),
+        row("share_replay of a subject", kept(d), ours::share_replay(d), none()),
+        row(
+            "throttle_by, one window",
+            hand!(|sum| {
+                let mut open = true;
+                for v in d {
+                    if black_box(open) {
+                        open = false;
+                        sum.add(*v);
+                    }
+                }
+            }),
+            ours::throttle_by(d),
+            none(),
+        ),
+        few("debounce_by, one subject", last_one(f), ours::debounce_by(f), none()),
+        row("delay_each, not at all", opaque(d), ours::delay_each(d), none()),
+        few("throttle_with, 1 h", clocked(f), ours::throttle_with(f), none()),
         row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
         few("throttle_first, 1 h", clocked(f), ours::throttle_first(f), theirs::throttle_first(f)),
         few(
@@ -1100,6 +1126,30 @@ fn boxed(d: &'static [u64]) -> impl FnMut() -> u64 {
         let mut call: Box<dyn FnMut(u64)> = black_box(Box::new(move |v| sum.add(v)));
         d.iter().for_each(|v| call(*v));
     })
+}
+
+/// A boxed call, and the last event kept.
+fn kept(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut call: Box<dyn FnMut(u64)> = black_box(Box::new(move |v| sum.add(v)));
+        let mut queue = VecDeque::new();
+        d.iter().for_each(|v| {
+            queue.clear();
+            queue.push_back(black_box(*v));
+            call(*v);
+        });
+    })
+}
+
+/// The last event.
+fn last_one(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
+        let mut waiting = None;
+        for v in d {
+            waiting = black_box(Some(*v));
+        }
+        sum.add(waiting.unwrap_or(0));
+    }))
 }
 
 /// One look at the clock an event.

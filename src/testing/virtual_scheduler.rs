@@ -15,12 +15,15 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rxrust::{
     context::{Context, LocalCtx, LocalScope, SharedCtx, SharedScope},
-    scheduler::{LocalScheduler, Schedulable, Scheduler, SleepProvider, TaskHandle},
+    scheduler::{Schedulable, Scheduler, SleepProvider, TaskHandle},
     subscription::Subscription,
 };
 
 use super::MarbleError;
-use crate::{operator::share::Hosts, time::Clock};
+use crate::{
+    operator::share::Hosts,
+    time::{Clock, open_handle},
+};
 
 /// More polls than this at one instant are a livelock: a task wakes itself again and again and never waits.
 pub const POLL_LIMIT: usize = 1_000_000;
@@ -460,14 +463,6 @@ impl Drop for Running<'_> {
         *lock(self.slot) = None;
         self.idle.notify_one();
     }
-}
-
-/// A handle that is neither finished nor unsubscribed. rxRust has no public constructor for one: its own scheduler
-/// makes it, for a task that is thrown away.
-fn open_handle() -> TaskHandle {
-    let tasks = rxrust::scheduler::tokio::task::LocalSet::new();
-    let _entered = tasks.enter();
-    LocalScheduler.schedule(std::future::pending::<()>(), None)
 }
 
 impl<F: Future<Output = ()> + ?Sized> SleepProvider for VirtualTime<F> {

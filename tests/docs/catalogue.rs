@@ -34,14 +34,17 @@ pub(crate) const REACTIVEX: &[(&str, &[(&str, &str)])] = &[
     (
         "Filtering",
         &[
-            ("Debounce", "debounce"),
+            ("Debounce", "debounce debounce_with debounce_by"),
             ("Distinct", "distinct distinct_by distinct_until_changed distinct_until_key_changed"),
             ("ElementAt", "element_at element_at_or"),
             ("Filter", "filter filter_map"),
             ("First", "first first_or single"),
             ("IgnoreElements", "ignore_elements"),
             ("Last", "last last_or"),
-            ("Sample", "sample sample_with throttle_first throttle_latest"),
+            (
+                "Sample",
+                "sample sample_with throttle_first throttle_latest throttle_with throttle_by audit audit_with",
+            ),
             ("Skip", "skip"),
             ("SkipLast", "skip_last"),
             ("Take", "take"),

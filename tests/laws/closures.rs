@@ -253,6 +253,24 @@ fn closures() -> Vec<Closure> {
             out(e.throttle_latest_on_dropped(ms(1000), |v| boom(v, ())))
         }),
         named("debounce_on_dropped", "debounce", |e| out(e.debounce_on_dropped(ms(1000), |v| boom(v, ())))),
+        named("throttle_with", "throttle_with", |e| {
+            out(e.throttle_with(ms(1000), Edges::leading().on_dropped(|v| boom(v, ()))))
+        }),
+        named("debounce_with", "debounce", |e| {
+            out(e.debounce_with(ms(1000), Edges::trailing().on_dropped(|v| boom(v, ()))))
+        }),
+        closure("throttle_by", |e| {
+            out(e.throttle_by(|v| boom(*v, Kind::of(()).stream_error()), Edges::leading()))
+        }),
+        named("throttle_by", "throttle_by", |e| {
+            let never = |_: &i64| Kind::never::<()>().stream_error();
+            out(e.throttle_by(never, Edges::leading().on_dropped(|v| boom(v, ()))))
+        }),
+        named("audit_with", "throttle_by", |e| out(e.audit_with(|v| boom(*v, Kind::of(()).stream_error())))),
+        closure("debounce_by", |e| {
+            out(e.debounce_by(|v| boom(*v, Kind::of(()).stream_error()), Edges::trailing()))
+        }),
+        closure("delay_each", |e| out(e.delay_each(|v| boom(*v, Kind::of(()).stream_error())))),
         named("sample_on_dropped", "sample", |e| out(e.sample_on_dropped(ms(1000), |v| boom(v, ())))),
         named("sample_with_on_dropped", "sample_with", |e| {
             let never = e.scheduler().on(Kind::never::<()>().stream_error());

@@ -460,9 +460,69 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("count_by_key", |e| out(e.count_by_key(|v| v).map(|(v, _)| v))),
         Op::new("alert_once_above", |e| out(e.map(|v| (v, 1)).alert_once_above(0).map(|(v, _)| v))),
         Op::new("scan_by_key", |e| out(e.scan_by_key(|v| v, (), |(), v| v))),
+        Op::new("share", |e| out(e.share())).holds_source(),
+        Op::new("share_replay", |e| out(e.share_replay(Replay::last(1)))).holds_source(),
+        Op::new("publish, ref_count", |e| out(e.publish().ref_count())).holds_source(),
+        Op::new("replay, ref_count", |e| out(e.replay(Replay::last(1)).ref_count())).holds_source(),
+        Op::new("replay_subject", |e| {
+            out(e.flat_map(|v| {
+                let mut subject = Kind::replay_subject::<_, Infallible>(Replay::last(1));
+                subject.next(-v);
+                subject.next(v);
+                subject.clone().complete();
+                subject.stream_error()
+            }))
+        }),
+        Op::new("async_subject", |e| {
+            out(e.flat_map(|v| {
+                let mut subject = Kind::async_subject::<_, Infallible>();
+                subject.next(v);
+                subject.clone().complete();
+                subject.stream_error()
+            }))
+        }),
+        Op::new("throttle_with", |e| out(e.throttle_with(ms(1), Edges::both()))).late().thins(),
+        Op::new("audit", |e| out(e.audit(ms(1)))).late().thins(),
+        Op::new("debounce_with", |e| out(e.debounce_with(ms(1), Edges::trailing()))).late().thins(),
+        Op::new("throttle_by", |e| {
+            let scheduler = e.scheduler().clone();
+            let timer = move |_: &i64| scheduler.on(Kind::timer(ms(1))).stream_error();
+            out(e.throttle_by(timer, Edges::both()))
+        })
+        .late()
+        .thins(),
+        Op::new("audit_with", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.audit_with(move |_| scheduler.on(Kind::timer(ms(1))).stream_error()))
+        })
+        .late()
+        .thins(),
+        Op::new("debounce_by", |e| {
+            let scheduler = e.scheduler().clone();
+            let timer = move |_: &i64| scheduler.on(Kind::timer(ms(1))).stream_error();
+            out(e.debounce_by(timer, Edges::trailing()))
+        })
+        .late()
+        .thins(),
+        Op::new("debounce_by: at once", |e| {
+            out(e.debounce_by(|_| Kind::of(()).stream_error(), Edges::trailing()))
+        })
+        .thins(),
+        Op::new("delay_each", |e| out(e.delay_each(|_| Kind::of(()).stream_error()))),
+        Op::new("delay_subscription", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| scheduler.on(Kind::of(v)).stream_error().delay_subscription(ms(1))))
+        })
+        .late(),
+        Op::new("subscribe_on", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| scheduler.on(Kind::of(v)).stream_error().subscribe_on(scheduler.clone())))
+        })
+        .late(),
         Op::new("throttle_latest", |e| out(e.throttle_latest(ms(1)))).late().thins(),
         Op::new("debounce", |e| out(e.debounce(ms(1)))).late().thins(),
         Op::new("sample", |e| out(e.sample(ms(1)))).late().thins(),
+        Op::new("sample_emit_last", |e| out(e.sample_emit_last(ms(1)))).late().thins(),
         Op::new("sample_with", |e| {
             let ticks = e.clone().delay(ms(1));
             out(e.sample_with(ticks))

@@ -35,6 +35,7 @@ mod local {
     mod measure;
     mod parallel;
     mod rate;
+    mod share;
     mod time;
     mod transform;
     mod validate;
@@ -56,6 +57,8 @@ mod shared {
     mod parallel;
     mod parallel_threads;
     mod rate;
+    mod share;
+    mod share_threads;
     mod time;
     mod transform;
     mod validate;

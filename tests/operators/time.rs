@@ -38,6 +38,23 @@ marbles! {
     timeout_with_an_error_in_time: |s| { let other = s.cold("1"); s.cold("-a-#").timeout_with(ms(4), other) }, "-a-#";
     timeout_with_nothing: |s| { let other = s.cold("|"); s.cold("-").timeout_with(ms(4), other) }, "----|";
 
+    delay_each: |s| { let t = s.clone(); s.cold("a-b---|").delay_each(move |v| t.cold(if *v == 'a' { "----x" } else { "-x" })) }, "---ba-|";
+    delay_each_by_the_completion: |s| { let t = s.clone(); s.cold("ab|").delay_each(move |_| t.cold("--|")) }, "--a(b|)";
+    delay_each_nothing: |s| { let t = s.clone(); s.cold("--|").delay_each(move |_| t.cold("-x")) }, "--|";
+    delay_each_never: |s| { let t = s.clone(); s.cold("a|").delay_each(move |_| t.cold("-")) }, "";
+    delay_each_an_error: |s| { let t = s.clone(); s.cold("a-#").delay_each(move |_| t.cold("-----x")) }, "--#";
+    delay_each_a_failing_one: |s| { let t = s.clone(); s.cold("a-b").delay_each(move |_| t.cold("-#")) }, "-#";
+    delay_each_below_take: |s| { let t = s.clone(); s.cold("abc").delay_each(move |_| t.cold("--x")).take(1) }, "--(a|)";
+    delay_subscription: |s| s.cold("a-b-|").delay_subscription(ms(3)), "---a-b-|";
+    delay_subscription_of_what_goes_on: |s| s.hot("abcd|").delay_subscription(ms(2)), "---d|";
+    delay_subscription_nothing: |s| s.cold("|").delay_subscription(ms(2)), "--|";
+    delay_subscription_an_error: |s| s.cold("#").delay_subscription(ms(2)), "--#";
+    delay_subscription_for_ever: |s| s.cold("a|").delay_subscription(Duration::MAX), "";
+    delay_subscription_below_take: |s| s.cold("abc").delay_subscription(ms(2)).take(2), "--a(b|)";
+    subscribe_on: |s| s.cold("a-b|").subscribe_on(s.clone()), "a-b|";
+    subscribe_on_an_error: |s| s.cold("a#").subscribe_on(s.clone()), "a#";
+    subscribe_on_repeated: |s| s.cold("a-|").subscribe_on(s.clone()).repeat(2), "a-a-|";
+
     delay: |s| s.cold("--1--2-|").delay(ms(3)), "-----1--2-|";
     delay_nothing: |s| s.cold("--|").delay(ms(3)), "-----|";
     delay_none: |s| s.cold("(ab)-|").delay(Duration::ZERO), "(ab)-|";
@@ -224,4 +241,29 @@ fn stamps_and_intervals_pass_the_end_on() {
     s.advance_by(ms(20));
     assert_marbles!(stamped, "a-#");
     assert_marbles!(measured, "a-|");
+}
+
+#[test]
+fn a_subscription_that_is_to_come_can_be_unsubscribed() {
+    let s = Scheduler::new();
+    let (source, subscriptions) = s.watch(s.cold("-a-b"));
+    let mut later = record(source.clone().delay_subscription(ms(5)));
+    let mut elsewhere = record(source.clone().subscribe_on(s.clone()));
+    s.advance_by(ms(2));
+    later.unsubscribe();
+    elsewhere.unsubscribe();
+    s.advance_by(ms(10));
+    assert_eq!((later.items(), elsewhere.items()), (vec![], vec!['a']));
+    rxevents::assert_subscriptions!(subscriptions, "^-!");
+    s.assert_no_leaks();
+}
+
+/// Probe 16 of rxRust: a deadlock in `Shared`, a panic in `Local`.
+#[test]
+fn a_source_that_is_subscribed_to_later_may_be_stopped_by_its_first_item() {
+    let s = Scheduler::new();
+    let few = record(s.on(Kind::from_iter(0..1_000_000)).delay_subscription(ms(1)).take(2));
+    s.advance_by(ms(2));
+    assert_eq!((few.items(), few.is_over()), (vec![0, 1], true));
+    s.assert_no_leaks();
 }

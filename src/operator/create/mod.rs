@@ -32,7 +32,7 @@ use super::{
         AmbAll, CompositeError, Delayed, Each, InRows, LatestRow, MergeAll, NoFirst, Pattern, PatternRow,
         Sequence, ZipRow,
     },
-    share::{BehaviorSubject, Hosts, Subject},
+    share::{AsyncSubject, BehaviorSubject, Hosts, Replay, ReplaySubject, Subject},
 };
 use crate::buffer::Buffer;
 
@@ -345,6 +345,52 @@ pub trait CreateOps: Context<Inner = ()> {
         Self::Scope: Hosts<T, E>,
     {
         Self::lift(BehaviorSubject::new(initial))
+    }
+
+    /// A [`ReplaySubject`] that keeps what `replay` says, by the time of this context's default scheduler.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::convert::Infallible;
+    /// let mut prices = Local::replay_subject::<u32, Infallible>(Replay::last(2));
+    /// (1..=5).for_each(|v| prices.next(v));
+    /// let mut seen = vec![];
+    /// prices.take(2).subscribe(move |v| {
+    ///     seen.push(v);
+    ///     assert!([4, 5].starts_with(&seen));
+    /// });
+    /// ```
+    fn replay_subject<T, E>(replay: Replay) -> Self::With<ReplaySubject<T, E, Self::Scope, Self::Scheduler>>
+    where
+        T: Clone + 'static,
+        E: Clone + 'static,
+        Self::Scope: Hosts<T, E>,
+        Self::Scheduler: crate::time::Clock,
+    {
+        Self::lift(ReplaySubject::new(replay, Self::Scheduler::default()))
+    }
+
+    /// An [`AsyncSubject`].
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::Cell, convert::Infallible, rc::Rc};
+    /// let mut answer = Local::async_subject::<u32, Infallible>();
+    /// let told = Rc::new(Cell::new(0));
+    /// let seen = told.clone();
+    /// answer.clone().subscribe(move |v| seen.set(v));
+    /// answer.next(41);
+    /// answer.next(42);
+    /// answer.complete();
+    /// assert_eq!(told.get(), 42);
+    /// ```
+    fn async_subject<T, E>() -> Self::With<AsyncSubject<T, E, Self::Scope>>
+    where
+        T: Clone + 'static,
+        E: Clone + 'static,
+        Self::Scope: Hosts<T, E>,
+    {
+        Self::lift(AsyncSubject::new())
     }
 
     /// All of many sources of one type, as they come (ReactiveX `merge`); for sources of different types use

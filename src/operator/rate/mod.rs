@@ -1,12 +1,14 @@
 //! Operators that thin out a stream.
 
-mod debounce;
+mod by_notifier;
+mod edges;
 mod sample;
 mod throttle_first;
 mod throttle_first_by_key;
 mod throttle_latest;
 
-pub use debounce::*;
+pub use by_notifier::*;
+pub use edges::*;
 pub use sample::*;
 pub use throttle_first::*;
 pub use throttle_first_by_key::*;
@@ -259,11 +261,11 @@ pub trait RateOps: Observable + 'static {
     fn debounce<I>(
         self,
         silence: Duration,
-    ) -> Self::With<TimedApply<Self::Inner, Debounce<I, Ignore>, I, I, Self::Err>>
+    ) -> Self::With<TimedApply<Self::Inner, ForTime<Debounce<I, Ignore>>, I, I, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
-        self.transform(|source| TimedApply::new(source, Debounce::new(silence, Ignore)))
+        RateOps::debounce_with(self, silence, Edges::trailing())
     }
 
     /// [`debounce`](Self::debounce), with the dropped items handed to `on_dropped`.
@@ -271,12 +273,159 @@ pub trait RateOps: Observable + 'static {
         self,
         silence: Duration,
         on_dropped: D,
-    ) -> Self::With<TimedApply<Self::Inner, Debounce<I, HandTo<D>>, I, I, Self::Err>>
+    ) -> Self::With<TimedApply<Self::Inner, ForTime<Debounce<I, HandTo<D>>>, I, I, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
         D: FnMut(I),
     {
-        self.transform(|source| TimedApply::new(source, Debounce::new(silence, HandTo(on_dropped))))
+        RateOps::debounce_with(self, silence, Edges::trailing().on_dropped(on_dropped))
+    }
+
+    /// [`debounce`](Self::debounce) with a choice of what is sent of items that follow each other within `silence`: the
+    /// first at once, the last after the silence, or both. What is left out goes where [`Edges`] says.
+    ///
+    /// ```text
+    /// -1-2-3-----4-|             -1-2-3-----4-|
+    ///   (3, Edges::leading())      (3, Edges::both())
+    /// -1---------4-|             -1------3--4-|
+    /// ```
+    /// Memory: one item, one timer.
+    fn debounce_with<D, I>(
+        self,
+        silence: Duration,
+        edges: Edges<D>,
+    ) -> Self::With<TimedApply<Self::Inner, ForTime<Debounce<I, D>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: OnDropped<I>,
+    {
+        self.transform(|source| TimedApply::new(source, ForTime::new(silence, Debounce::new(edges))))
+    }
+
+    /// [`debounce`](Self::debounce) with a silence for each item: it is sent when its notifier, `notifier(&item)`, first
+    /// emits or completes, unless another item has come before (ReactiveX and RxJava `debounce` with a selector, RxJS
+    /// `debounce`). When the source completes, what waits is sent first; an error, also a notifier's, drops it.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let (scheduler, ms) = (VirtualScheduler::new(), Duration::from_millis);
+    /// let timers = scheduler.clone();
+    /// let urgent = record(scheduler.cold("ab---xa---|").debounce_by(
+    ///     move |item| timers.cold(if *item == 'x' { "|" } else { "---x" }),
+    ///     Edges::trailing(),
+    /// ));
+    /// scheduler.advance_by(ms(20));
+    /// assert_eq!(urgent.items(), ['b', 'x', 'a']); // `x` waits for nothing
+    /// ```
+    /// Memory: one item, one notifier.
+    fn debounce_by<F, N, X, D, I>(
+        self,
+        notifier: F,
+        edges: Edges<D>,
+    ) -> Self::With<ByNotifier<Self::Inner, F, Debounce<I, D>, I, N, X, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> N,
+        N: Events<X, Self::Err>,
+        D: OnDropped<I>,
+    {
+        self.transform(|source| ByNotifier::new(source, notifier, Debounce::new(edges)))
+    }
+
+    /// The first item, the last, or both, of each `window` (RxJS `throttleTime` with `leading` and `trailing`). A window
+    /// opens with an item that comes while none is open; with [`TrailingOpensWindow::Yes`], as it is by default, also with
+    /// the one that is sent at the end of a window. What is left out goes where [`Edges`] says.
+    ///
+    /// ```text
+    /// a-b-c-d--|              a-b-c-d--|                a-b-c-d--|
+    ///   (5, leading())          (5, trailing())           (5, both())
+    /// a-----d--|              -----c----(d|)            a----c----(d|)
+    /// ```
+    /// When the source completes, an item that waits is sent at the end of its window, and then the completion (of RxJS 7;
+    /// [`throttle_latest`](Self::throttle_latest) sends it at once). An error drops it. Memory: one item, one timer.
+    fn throttle_with<D, I>(
+        self,
+        window: Duration,
+        edges: Edges<D>,
+    ) -> Self::With<TimedApply<Self::Inner, ForTime<Throttle<I, D>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: OnDropped<I>,
+    {
+        self.transform(|source| TimedApply::new(source, ForTime::new(window, Throttle::new(edges))))
+    }
+
+    /// [`throttle_with`](Self::throttle_with) whose windows last until a notifier, `notifier(&item)` of the item that opens
+    /// it, first emits or completes (RxJS `throttle`). A notifier's error ends the output.
+    ///
+    /// ```
+    /// use rxevents::{assert_marbles, prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let timers = scheduler.clone();
+    /// let seen = record(scheduler.cold("a-b-c-d--|").throttle_by(move |_| timers.cold("---x"), Edges::leading()));
+    /// scheduler.advance_by(Duration::from_millis(20));
+    /// assert_marbles!(seen, "a---c----|");
+    /// ```
+    /// Memory: one item, one notifier.
+    fn throttle_by<F, N, X, D, I>(
+        self,
+        notifier: F,
+        edges: Edges<D>,
+    ) -> Self::With<ByNotifier<Self::Inner, F, Throttle<I, D>, I, N, X, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> N,
+        N: Events<X, Self::Err>,
+        D: OnDropped<I>,
+    {
+        self.transform(|source| ByNotifier::new(source, notifier, Throttle::new(edges)))
+    }
+
+    /// The latest item `window` after the first that has not been accounted for (RxJS `auditTime`): as
+    /// [`throttle_with`](Self::throttle_with) on the trailing edge with [`TrailingOpensWindow::No`]. To count what it
+    /// drops, write that.
+    ///
+    /// ```text
+    /// a-b-c-d-----|
+    ///   audit(5)
+    /// -----c-----d|
+    /// ```
+    /// Memory: one item, one timer.
+    fn audit<I>(
+        self,
+        window: Duration,
+    ) -> Self::With<TimedApply<Self::Inner, ForTime<Throttle<I, Ignore>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.throttle_with(window, Edges::trailing().trailing_opens(TrailingOpensWindow::No))
+    }
+
+    /// [`audit`](Self::audit) whose windows last until a notifier, `notifier(&item)` of the item that opens it, first emits
+    /// or completes (RxJS `audit`).
+    ///
+    /// ```
+    /// use rxevents::{assert_marbles, prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let timers = scheduler.clone();
+    /// let seen = record(scheduler.cold("a-b-c-d-------|").audit_with(move |_| timers.cold("---x")));
+    /// scheduler.advance_by(Duration::from_millis(20));
+    /// assert_marbles!(seen, "---b---d------|");
+    /// ```
+    /// Memory: one item, one notifier.
+    fn audit_with<F, N, X, I>(
+        self,
+        notifier: F,
+    ) -> Self::With<ByNotifier<Self::Inner, F, Throttle<I, Ignore>, I, N, X, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> N,
+        N: Events<X, Self::Err>,
+    {
+        self.throttle_by(notifier, Edges::trailing().trailing_opens(TrailingOpensWindow::No))
     }
 
     /// The latest item of each `period`, where there is a new one (ReactiveX `sample`). When the source completes,
@@ -297,6 +446,23 @@ pub trait RateOps: Observable + 'static {
         Self: for<'a> Observable<Item<'a> = I>,
     {
         self.transform(|source| TimedApply::new(source, Sample::new(period, Ignore)))
+    }
+
+    /// [`sample`](Self::sample), but when the source completes, what waits is sent first (RxJava `sample` with `emitLast`).
+    ///
+    /// ```text
+    /// -1-2-----3---4|
+    ///   sample_emit_last(4)
+    /// ----2-------3-(4|)
+    /// ```
+    fn sample_emit_last<I>(
+        self,
+        period: Duration,
+    ) -> Self::With<TimedApply<Self::Inner, Sample<I, Ignore>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| TimedApply::new(source, Sample::new(period, Ignore).emitting_last()))
     }
 
     /// [`sample`](Self::sample), with the dropped items handed to `on_dropped`.

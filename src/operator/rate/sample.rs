@@ -20,11 +20,17 @@ pub struct Sample<I, D> {
     grid: Grid,
     on_dropped: D,
     latest: Option<I>,
+    /// What waits when the source completes is sent.
+    emits_last: bool,
 }
 
 impl<I, D> Sample<I, D> {
     pub(super) fn new(period: Duration, on_dropped: D) -> Self {
-        Self { grid: Grid::new(period), on_dropped, latest: None }
+        Self { grid: Grid::new(period), on_dropped, latest: None, emits_last: false }
+    }
+
+    pub(super) fn emitting_last(self) -> Self {
+        Self { emits_last: true, ..self }
     }
 }
 
@@ -49,6 +55,9 @@ impl<I, D: OnDropped<I>> TimedKernel<I, I> for Sample<I, D> {
     }
 
     fn complete<S: Clock>(&mut self, _time: &Time<S>) -> Emit<I> {
+        if self.emits_last {
+            return self.latest.take().map_or(Emit::End, Emit::Last);
+        }
         TimedKernel::<I, I>::abandon(self);
         Emit::End
     }

@@ -59,13 +59,18 @@ impl<T> Current<T> {
 }
 
 impl<T: Clone> Latest<T> for Current<T> {
-    fn set(&mut self, item: &T) {
-        let item = item.clone();
+    fn put(&mut self, item: T) -> Option<T> {
+        let kept = item.clone();
         // The earlier one is dropped with nothing held.
-        let _earlier = std::mem::replace(&mut *self.lock(), item);
+        let _earlier = std::mem::replace(&mut *self.lock(), kept);
+        Some(item)
     }
 
-    fn get(&self) -> Option<T> {
-        Some(self.lock().clone())
+    fn greet(&mut self, ended: Option<bool>, next: &mut dyn FnMut(T) -> bool) -> bool {
+        if ended.is_some() {
+            return true;
+        }
+        let current = self.lock().clone();
+        next(current)
     }
 }

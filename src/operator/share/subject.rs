@@ -97,15 +97,8 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Clone for Hub<T, E, Sc, 
 
 impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
     pub(super) fn new(latest: V) -> Self {
-        let ended = Arc::new(AtomicBool::new(false));
-        let cast = Cast {
-            subscribers: Vec::new(),
-            end: None,
-            broken: false,
-            ended: ended.clone(),
-            latest,
-            types: PhantomData,
-        };
+        let cast = Cast::new(latest);
+        let ended = cast.ended.clone();
         Self { gate: Sc::gate(cast), ended, ids: Arc::default() }
     }
 
@@ -123,9 +116,8 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Hub<T, E, Sc, V> {
     }
 
     pub(super) fn subscribe(&self, listener: Sc::Listener) -> SubjectSubscription<T, E, Sc, V> {
-        let alive = Arc::new(AtomicBool::new(true));
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let subscriber = Subscriber { id, alive: alive.clone(), listener: Some(listener) };
+        let (subscriber, alive) = Subscriber::new(id, listener);
         Sc::send(&self.gate, CastIn::Subscribe(subscriber), never);
         SubjectSubscription { gate: self.gate.downgrade(), id, alive }
     }
@@ -154,19 +146,29 @@ impl<T: Clone, E: Clone, Sc: Hosts<T, E>, V: Latest<T>> Subscription for Subject
 
 /// What a subject keeps for subscribers to come.
 pub trait Latest<T> {
-    /// An item passes.
-    fn set(&mut self, item: &T);
-    /// What a new subscriber gets first.
-    fn get(&self) -> Option<T>;
+    /// Whether it keeps anything at all.
+    const KEEPS: bool = true;
+    /// An item comes; what the subscribers get now.
+    fn put(&mut self, item: T) -> Option<T>;
+    /// Gives a new subscriber what it gets first; `ended`: by a completion, or not. `false` when it is over.
+    fn greet(&mut self, ended: Option<bool>, next: &mut dyn FnMut(T) -> bool) -> bool;
+    /// The end, by a completion or not: what the subscribers get before it.
+    fn end(&mut self, _completed: bool) -> Option<T> {
+        None
+    }
 }
 
 impl<T> Latest<T> for () {
-    #[inline]
-    fn set(&mut self, _item: &T) {}
+    const KEEPS: bool = false;
 
     #[inline]
-    fn get(&self) -> Option<T> {
-        None
+    fn put(&mut self, item: T) -> Option<T> {
+        Some(item)
+    }
+
+    #[inline]
+    fn greet(&mut self, _ended: Option<bool>, _next: &mut dyn FnMut(T) -> bool) -> bool {
+        true
     }
 }
 
@@ -191,6 +193,16 @@ pub struct Subscriber<O> {
 }
 
 impl<O> Subscriber<O> {
+    /// With its flag.
+    pub(super) fn new(id: u64, listener: O) -> (Self, Arc<AtomicBool>) {
+        let alive = Arc::new(AtomicBool::new(true));
+        (Self { id, alive: alive.clone(), listener: Some(listener) }, alive)
+    }
+
+    pub(super) fn alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
     /// Delivers one item; `false` when it is over.
     #[inline]
     fn next<T, E>(&mut self, item: T) -> bool
@@ -241,12 +253,14 @@ impl<O> Subscriber<O> {
         }
     }
 
-    fn fail<T, E>(mut self, panic: PanicError)
+    pub(super) fn fail<T, E>(mut self, failure: StreamError)
     where
         O: Listener<T, E>,
     {
-        if let Some(listener) = self.retire() {
-            listener.fail(panic.into());
+        if let Some(listener) = self.retire()
+            && let Err(panic) = catch("subscriber", || listener.fail(failure))
+        {
+            unhandled(&panic.into());
         }
     }
 }
@@ -262,6 +276,29 @@ pub struct Cast<T, E, O, V> {
     types: PhantomData<fn() -> T>,
 }
 
+impl<T, E, O, V> Cast<T, E, O, V> {
+    pub(super) fn new(latest: V) -> Self {
+        let ended = Arc::new(AtomicBool::new(false));
+        Self { subscribers: Vec::new(), end: None, broken: false, ended, latest, types: PhantomData }
+    }
+
+    /// Whether nobody listens.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.subscribers.is_empty()
+    }
+
+    /// Whether nothing will come any more.
+    #[inline]
+    pub(super) fn is_over(&self) -> bool {
+        self.end.is_some() || self.broken
+    }
+
+    pub(super) fn take_subscribers(&mut self) -> Vec<Subscriber<O>> {
+        mem::take(&mut self.subscribers)
+    }
+}
+
 impl<T, E, O, V> Cast<T, E, O, V>
 where
     T: Clone,
@@ -270,10 +307,21 @@ where
     V: Latest<T>,
 {
     #[inline]
-    fn cast(&mut self, item: T) {
-        if let Err(panic) = catch("subject", || self.latest.set(&item)) {
-            return self.break_down(panic);
-        }
+    pub(super) fn cast(&mut self, item: T) {
+        let item = if V::KEEPS {
+            match catch("subject", || self.latest.put(item)) {
+                Ok(Some(item)) => item,
+                Ok(None) => return,
+                Err(panic) => return self.break_down(panic),
+            }
+        } else {
+            item
+        };
+        self.send(item);
+    }
+
+    #[inline]
+    fn send(&mut self, item: T) {
         let open = match &mut self.subscribers[..] {
             [only] => match catch("subscriber", || only.next(item)) {
                 Ok(open) => open,
@@ -315,10 +363,13 @@ where
     }
 
     /// To each subscriber the whole batch, before the next one gets it.
-    fn cast_batch(&mut self, items: Vec<T>) {
-        let kept = catch("subject", || items.iter().for_each(|item| self.latest.set(item)));
-        if let Err(panic) = kept {
-            return self.break_down(panic);
+    fn cast_batch(&mut self, mut items: Vec<T>) {
+        if V::KEEPS {
+            let latest = &mut self.latest;
+            match catch("subject", || items.into_iter().filter_map(|item| latest.put(item)).collect()) {
+                Ok(now) => items = now,
+                Err(panic) => return self.break_down(panic),
+            }
         }
         let (mut items, mut open) = (Some(items), true);
         for at in 0..self.subscribers.len() {
@@ -355,15 +406,20 @@ where
     }
 
     #[cold]
-    fn end(&mut self, end: Result<(), E>) {
+    pub(super) fn end(&mut self, end: Result<(), E>) {
         if self.end.is_some() || self.broken {
             return;
         }
         self.ended.store(true, Ordering::Release);
+        match catch("subject", || self.latest.end(end.is_ok())) {
+            Ok(Some(item)) => self.send(item),
+            Ok(None) => {}
+            Err(panic) => return self.break_down(panic),
+        }
         for subscriber in mem::take(&mut self.subscribers) {
             match catch("subject", || end.clone()) {
                 Ok(end) => subscriber.end(end),
-                Err(panic) => subscriber.fail(panic),
+                Err(panic) => subscriber.fail(panic.into()),
             }
         }
         self.end = Some(end);
@@ -375,7 +431,7 @@ where
         self.broken = true;
         self.ended.store(true, Ordering::Release);
         for subscriber in mem::take(&mut self.subscribers) {
-            subscriber.fail(panic.clone());
+            subscriber.fail(panic.clone().into());
         }
     }
 }
@@ -421,30 +477,30 @@ where
     V: Latest<T>,
 {
     #[cold]
-    fn farewell(&mut self, id: u64) {
+    pub(super) fn farewell(&mut self, id: u64) {
         if let Some(at) = self.subscribers.iter().position(|s| s.id == id) {
             drop_caught(self.subscribers.remove(at));
         }
     }
 
-    /// Takes a subscriber in; it gets what is kept first, or the end.
+    /// Takes a subscriber in; it gets what is kept first, and the end.
     #[cold]
-    fn welcome(&mut self, mut subscriber: Subscriber<O>) {
+    pub(super) fn welcome(&mut self, mut subscriber: Subscriber<O>) {
         if self.broken {
             let message = "an item could not be cloned".into();
-            return subscriber.fail(PanicError { operator: "subject", message });
+            return subscriber.fail(PanicError { operator: "subject", message }.into());
         }
-        let greeted = catch("subject", || match &self.end {
-            Some(end) => Err(end.clone()),
-            None => Ok(self.latest.get().is_none_or(|item| subscriber.next(item))),
+        let ended = self.end.as_ref().map(Result::is_ok);
+        let greeted = catch("subject", || {
+            let open = self.latest.greet(ended, &mut |item| subscriber.next(item));
+            (open, self.end.clone())
         });
         match greeted {
-            Ok(Ok(true)) => {}
-            Ok(Ok(false)) => return drop_caught(subscriber),
-            Ok(Err(end)) => return subscriber.end(end),
-            Err(panic) => return subscriber.fail(panic),
+            Ok((false, _)) => drop_caught(subscriber),
+            Ok((true, Some(end))) => subscriber.end(end),
+            Ok((true, None)) => self.subscribers.push(subscriber),
+            Err(panic) => subscriber.fail(panic.into()),
         }
-        self.subscribers.push(subscriber);
     }
 }
 

@@ -1,14 +1,18 @@
 //! Operators that move items in time or to another thread.
 
 mod delay;
+mod delay_each;
 mod observe_on;
+mod subscribe_on;
 mod time_interval;
 mod timeout;
 mod timeout_with;
 mod timestamp;
 
 pub use delay::*;
+pub use delay_each::*;
 pub use observe_on::*;
+pub use subscribe_on::*;
 pub use time_interval::*;
 pub use timeout::*;
 pub use timeout_with::*;
@@ -23,6 +27,7 @@ use super::{
     apply::Apply,
     rate::{HandTo, Ignore},
     timed::TimedApply,
+    transform::Flatten,
 };
 use crate::{Overflow, buffer::Buffer, time::Clock};
 
@@ -55,6 +60,88 @@ pub trait TimeOps: Observable + 'static {
         Self: for<'a> Observable<Item<'a> = I>,
     {
         self.transform(|source| TimedApply::new(source, Delay::new(delay, buffer)))
+    }
+
+    /// Each item when a notifier of its own, `notifier(&item)`, first emits or completes (RxJava `delay` with a selector,
+    /// RxJS `delayWhen`), so not always in order. The source's completion comes after the last item; its error, or a
+    /// notifier's, is sent at once and drops what waits.
+    ///
+    /// ```text
+    /// a-b---|
+    ///   delay_each(|item| a: ----x, b: -x)
+    /// ---ba-|
+    /// ```
+    /// Memory: the items that wait, each with its notifier, with no bound: put
+    /// [`concat_map`](super::transform::TransformOps::concat_map) or
+    /// [`flat_map_with`](super::transform::TransformOps::flat_map_with) in its place where many may wait.
+    ///
+    /// ```
+    /// use rxevents::{assert_marbles, prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let notifiers = scheduler.clone();
+    /// let seen = record(scheduler.cold("a-b---|").delay_each(move |item| {
+    ///     notifiers.cold(if *item == 'a' { "----x" } else { "-x" })
+    /// }));
+    /// scheduler.advance_by(Duration::from_millis(10));
+    /// assert_marbles!(seen, "---ba-|");
+    /// ```
+    fn delay_each<F, N, X, I>(self, notifier: F) -> Self::With<DelayEach<Self::Inner, F, I, N, X, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        F: FnMut(&I) -> N,
+        N: Events<X, Self::Err>,
+    {
+        self.transform(|source| Flatten::merged(Apply::new(source, WithNotifier::new(notifier))))
+    }
+
+    /// Subscribes to the source `delay` later (RxJava `delaySubscription`). A source that emits whoever listens is missed
+    /// meanwhile.
+    ///
+    /// ```text
+    ///     a-b-|
+    ///   delay_subscription(3)
+    /// ---a-b-|
+    /// ```
+    /// Holds the source; one timer.
+    ///
+    /// ```
+    /// use rxevents::{assert_marbles, prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let seen = record(scheduler.cold("a-b-|").delay_subscription(Duration::from_millis(3)));
+    /// scheduler.advance_by(Duration::from_millis(10));
+    /// assert_marbles!(seen, "---a-b-|");
+    /// ```
+    fn delay_subscription<I>(
+        self,
+        delay: Duration,
+    ) -> Self::With<SubscribeOn<Self::Inner, Self::Scheduler, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        let scheduler = self.scheduler().clone();
+        self.transform(|source| SubscribeOn::new(source, scheduler, delay, "delay_subscription"))
+    }
+
+    /// Subscribes to the source in a task of `scheduler` (ReactiveX `subscribeOn`): what the source does when it is subscribed
+    /// to, such as to emit all its items, is done there. Where the items are delivered otherwise does not change; see
+    /// [`observe_on`](Self::observe_on) for that. A scheduler that ends before is
+    /// [`StreamError::SchedulerGone`](crate::StreamError::SchedulerGone).
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// let scheduler = VirtualScheduler::new();
+    /// let seen = record(scheduler.on(Local::from_iter(0..3)).subscribe_on(scheduler.clone()));
+    /// assert!(seen.items().is_empty());
+    /// scheduler.run_ready();
+    /// assert_eq!(seen.items(), [0, 1, 2]);
+    /// ```
+    fn subscribe_on<Sch, I>(self, scheduler: Sch) -> Self::With<SubscribeOn<Self::Inner, Sch, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| SubscribeOn::new(source, scheduler, Duration::ZERO, "subscribe_on"))
     }
 
     /// Delivers on `scheduler`: items cross through a bounded queue, in order, the end after them (ReactiveX

@@ -35,6 +35,13 @@ impl<S, F, I, In, T, E, W> FlatMap<S, F, I, In, T, E, W> {
     }
 }
 
+impl<S, In, T, E> FlatMap<S, super::Itself<In>, In, In, T, E> {
+    /// All of a stream of streams, as they come.
+    pub(crate) fn merged(source: S) -> Self {
+        Self::new(source, |inner| inner, usize::MAX, Buffer::default(), Wait)
+    }
+}
+
 impl<S: Clone, F: Clone, I, In, T, E, W: Clone> Clone for FlatMap<S, F, I, In, T, E, W> {
     fn clone(&self) -> Self {
         let Self { source, f, concurrency, buffer, busy, types } = self;
