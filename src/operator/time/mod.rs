@@ -71,9 +71,9 @@ pub trait TimeOps: Observable + 'static {
     ///   delay_each(|item| a: ----x, b: -x)
     /// ---ba-|
     /// ```
-    /// Memory: the items that wait, each with its notifier, with no bound: put
-    /// [`concat_map`](super::transform::TransformOps::concat_map) or
-    /// [`flat_map_with`](super::transform::TransformOps::flat_map_with) in its place where many may wait.
+    /// Memory: the items that wait, each with its notifier, at most 1,048,576; beyond that as many again whose notifier is
+    /// not subscribed yet, then the stream ends with [`StreamError::Overflow`](crate::StreamError::Overflow). For a bound of
+    /// your own use [`flat_map_with`](super::transform::TransformOps::flat_map_with).
     ///
     /// ```
     /// use rxevents::{assert_marbles, prelude::*, testing::{VirtualScheduler, record}};

@@ -36,9 +36,10 @@ impl<S, F, I, In, T, E, W> FlatMap<S, F, I, In, T, E, W> {
 }
 
 impl<S, In, T, E> FlatMap<S, super::Itself<In>, In, In, T, E> {
-    /// All of a stream of streams, as they come.
+    /// All of a stream of streams, as they come; as many at once as the default buffer has room for.
     pub(crate) fn merged(source: S) -> Self {
-        Self::new(source, |inner| inner, usize::MAX, Buffer::default(), Wait)
+        let buffer = Buffer::default();
+        Self::new(source, |inner| inner, buffer.capacity(), buffer, Wait)
     }
 }
 
