@@ -256,13 +256,16 @@ macro_rules! subject_of {
 subject_of!(StreamError);
 subject_of!(Infallible);
 
+/// A recursion of a hundred bytes for each would need twice the stack that the watchdog's thread has.
+const DEEP: i64 = 20_000;
+
 fn many_at_once_need_no_stack(op: &Op) -> Verdict {
     let (scheduler, log) = (Scheduler::new(), Log::default());
-    let events: Source = source!(scheduler, Kind::from_iter(0..100_000).stream_error());
+    let events: Source = source!(scheduler, Kind::from_iter(0..DEEP).stream_error());
     (op.build)(events).subscribe_with(log.sink(|_| {}));
     scheduler.advance_by(ms(5));
     let count = log.items().len();
-    demand!(count == 100_000 && log.ends() == 1, "{count} items, {} ends", log.ends());
+    demand!(count == DEEP as usize && log.ends() == 1, "{count} items, {} ends", log.ends());
     Ok(())
 }
 
@@ -270,13 +273,13 @@ fn feeding_back_needs_no_stack(op: &Op) -> Verdict {
     let subject = Kind::subject();
     let mut back = subject.clone();
     let mut rig = Rig::on(op, &subject, move |v| {
-        if *v < 50_000 {
+        if *v < DEEP {
             back.next(*v + 1);
         }
     });
     rig.send(0);
     let count = rig.log.items().len();
-    demand!(count == 50_001, "{count} items");
+    demand!(count == DEEP as usize + 1, "{count} items");
     Ok(())
 }
 

@@ -243,9 +243,12 @@ pub trait ErrorOps: Observable + 'static {
     ///
     /// ```
     /// use rxevents::prelude::*;
-    /// let mut done = false;
-    /// Local::of(1).on_complete(|| done = true).subscribe(|_| {});
-    /// assert!(done);
+    /// use std::{cell::Cell, rc::Rc};
+    ///
+    /// let done = Rc::new(Cell::new(false));
+    /// let end = done.clone();
+    /// Local::of(1).on_complete(move || end.set(true)).subscribe(|_| {});
+    /// assert!(done.get());
     /// ```
     fn on_complete<F: FnOnce(), T>(self, f: F) -> Self::With<OnComplete<Self::Inner, F, T, Self::Err>>
     where
