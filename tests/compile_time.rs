@@ -16,6 +16,8 @@ const CHAIN: &str = include_str!("compile_time/chain32.rs");
 const WINDOWS: &str = include_str!("compile_time/windows32.rs");
 /// Filters and aggregates.
 const FILTERS: &str = include_str!("compile_time/filters40.rs");
+/// Several sources, many subscribers, errors, rates and time.
+const SOURCES: &str = include_str!("compile_time/sources40.rs");
 const LIMIT: Duration = Duration::from_secs(3);
 const BUILD_LIMIT: Duration = Duration::from_secs(60);
 
@@ -39,7 +41,9 @@ fn a_chain_of_32_operators_is_checked_in_3_seconds() {
     let shared = |chain: &str| format!("#![recursion_limit = \"256\"]\n{}", chain.replace("Local", "Shared"));
     // All of these have one.
     let gates = shared(WINDOWS).replace("256", "512");
-    for chain in [CHAIN, &shared(CHAIN), FILTERS, &shared(FILTERS), WINDOWS, &gates] {
+    for chain in
+        [CHAIN, &shared(CHAIN), FILTERS, &shared(FILTERS), SOURCES, &shared(SOURCES), WINDOWS, &gates]
+    {
         let operators = chain.lines().filter(|line| line.starts_with("        .")).count() - 1; // without `subscribe`
         assert!(operators >= 32, "the chain has {operators} operators only");
         // The best of three: other work on the machine is not the compiler's.

@@ -180,9 +180,42 @@ macro_rules! work {
             total.get()
         })
     };
+    // By a subject of its own.
+    (own $ctx:ident $data:ident, || $subject:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            type Ctx<T> = $ctx<T>;
+            let total = Sum::default();
+            let sum = total.clone();
+            let mut subject = $subject;
+            subject.clone().subscribe(move |$v| sum.add($fold));
+            $data.iter().for_each(|v| subject.next(*v));
+            subject.complete();
+            total.get()
+        })
+    };
+    // By an iterator, inside a runtime, waiting for the end.
+    (timed_cold $ctx:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
+        Box::new(move || {
+            let total = Sum::default();
+            let sum = total.clone();
+            let done = Arc::new(AtomicU64::new(0));
+            let ended = done.clone();
+            let feed = || {
+                let $s = $ctx::from_iter($data.iter().map(|v| black_box(*v)));
+                $chain
+                    .map(move |$v| sum.add($fold))
+                    .on_complete(move || ended.store(1, Ordering::Release))
+                    .subscribe(|()| {});
+            };
+            super::in_runtime(feed, || done.load(Ordering::Acquire) == 1);
+            total.get()
+        })
+    };
     // By one subject, inside a runtime, waiting for the end.
     (timed $ctx:ident $data:ident, |$s:ident| $chain:expr, |$v:pat_param| $fold:expr) => {
         Box::new(move || {
+            #[allow(unused)]
+            type Ctx<T> = $ctx<T>;
             let total = Sum::default();
             let sum = total.clone();
             let done = Arc::new(AtomicU64::new(0));
@@ -292,6 +325,14 @@ macro_rules! same_chains {
             hot with_latest_from(|s, t| s.with_latest_from(t), |(a, b)| a ^ b);
             one take_until(|s, t| s.take_until(t), |v| v);
             timed debounce(|s| s.debounce(Duration::from_secs(3600)), |v| v);
+            cold skip_until(|s| s.skip_until(Ctx::of(())), |v| v);
+            cold from_fn(|s| s.flat_map(|v| Ctx::from_fn(move || v)), |v| v);
+            cold first_or(|s| s.filter(|_| false).first_or(7), |v| v);
+            timed buffer_time(|s| s.buffer_time(Duration::from_secs(3600)), |w| w.iter().fold(0, |a, v| a ^ v));
+            timed_cold delay_subscription(|s| s.delay_subscription(Duration::ZERO), |v| v);
+            timed_cold subscribe_on(|s| { let at = s.scheduler().clone(); s.subscribe_on(at) }, |v| v);
+            own behavior_subject(|| Ctx::behavior_subject::<u64, Infallible>(0), |v| v);
+            one ref_count(|s, t| { let _ = t; s.publish().ref_count() }, |v| v);
         }
     };
 }
@@ -304,11 +345,9 @@ mod ours {
     chains! {
         cold element_at(|s| s.element_at(N - 1), |v| v);
         cold element_at_or(|s| s.element_at_or(N, 7), |v| v);
-        cold first_or(|s| s.ignore_elements().first_or(7), |v| v);
         cold single(|s| s.filter(|v| *v == u64::MAX).merge(Ctx::of(7)).stream_error().single()
             .on_error_return(|_| 0), |v| v);
         cold ignore_elements(|s| s.ignore_elements().merge(Ctx::of(7_u64)), |v| v);
-        cold skip_until(|s| s.skip_until(Ctx::of(())), |v| v);
         cold distinct_by(|s| s.map(|v| v & 0xffff).distinct_by(|v| v), |v| v);
         cold distinct_by_with(|s| s.map(|v| v & 0xffff).distinct_by_with(Keys::new(1 << 16), |v| v), |v| v);
         cold distinct_by_flush(|s| s.map(|v| v & 0xffff)
@@ -321,17 +360,21 @@ mod ours {
         cold max_by_key(|s| s.max_by_key(|v| *v), |v| v);
         cold fold(|s| s.fold(0, |a, v| a ^ v), |v| v);
         cold to_vec(|s| s.to_vec(), |v| v.iter().fold(0, |a, v| a ^ v));
+        cold to_vec_with(|s| s.to_vec_with(Buffer::new(N)), |v| v.iter().fold(0, |a, v| a ^ v));
         cold all(|s| s.all(|v| *v < u64::MAX), |yes| u64::from(yes));
         cold any(|s| s.any(|v| *v == u64::MAX), |yes| u64::from(yes));
         cold is_empty(|s| s.ignore_elements::<u64, _>().is_empty(), |yes| u64::from(yes));
         cold switch_if_empty(|s| s.switch_if_empty(Ctx::of(0)), |v| v);
         hot sequence_equal(|s, t| s.map(|_| 0_u64).sequence_equal(t.map(|_| 0_u64)), |yes| u64::from(yes));
-        timed buffer_time(|s| s.buffer_time(Duration::from_secs(3600)), |w| w.iter().fold(0, |a, v| a ^ v));
+        hot sequence_equal_with_buffer(|s, t| {
+            s.map(|_| 0_u64).sequence_equal_with_buffer(t.map(|_| 0_u64), Buffer::new(1))
+        }, |yes| u64::from(yes));
         timed buffer_time_max(|s| s.buffer_time_max(Duration::from_secs(3600), 5, WhenFull::Fixed),
             |w| w.iter().fold(0, |a, v| a ^ v));
         timed buffer_time_shift(|s| s.buffer_time_shift(Duration::from_secs(3600), Duration::from_secs(1800)),
             |w| w.iter().fold(0, |a, v| a ^ v));
         hot buffer_with(|s, t| s.buffer_with(t), |w| w.iter().fold(0, |a, v| a ^ v));
+        hot bounded(|s, t| s.buffer_with(t).bounded(Buffer::new(1)), |w| w.iter().fold(0, |a, v| a ^ v));
         hot buffer_toggle(|s, t| s.buffer_toggle(t, |_| Ctx::of(())), |w| w.iter().fold(0, |a, v| a ^ v));
         one buffer_when(|s, t| s.buffer_when(move || t.clone()), |w| w.iter().fold(0, |a, v| a ^ v));
         cold window_count(|s| s.window_count(5).flat_map(|w| w), |v| v);
@@ -394,27 +437,47 @@ mod ours {
         one amb_all(|s, t| Ctx::amb_all([s, t]), |v| v);
         hot combine_latest_all(|s, t| Ctx::combine_latest_all([s, t], |row| row[0] ^ row[1]), |v| v);
         hot zip_all(|s, t| Ctx::zip_all([s, t], |row| row.fold(0, |a, b| a ^ b)), |v| v);
+        hot zip_all_with_buffer(|s, t| {
+            Ctx::zip_all_with_buffer([s, t], Buffer::new(1), |row| row.fold(0, |a, b| a ^ b))
+        }, |v| v);
+        hot when_with_buffer(|s, t| {
+            let both = rxevents::operator::combine::Pattern::of(0).and(1);
+            Ctx::when_with_buffer([s, t], [both], Buffer::new(1), |_, row| row.fold(0, |a, b| a ^ b))
+        }, |v| v);
         hot when(|s, t| {
             let both = rxevents::operator::combine::Pattern::of(0).and(1);
             Ctx::when([s, t], [both], |_, row| row.fold(0, |a, b| a ^ b))
         }, |v| v);
-        hot join(|s, t| {
+        hot join(|s, t| s.join(t, |_| Ctx::empty::<()>(), |_| Ctx::empty::<()>()), |(a, b)| a ^ b);
+        hot join_with_buffer(|s, t| {
             let latest = Buffer::new(1).on_overflow(Overflow::DropOldest);
             s.join_with_buffer(t, |_| Ctx::never::<()>(), |_| Ctx::never::<()>(), latest)
         }, |(a, b)| a ^ b);
         hot group_join(|s, t| s.group_join(t, |_| Ctx::empty::<()>(), |_| Ctx::empty::<()>()), |(v, _)| v);
+        hot group_join_with_buffer(|s, t| {
+            s.group_join_with_buffer(t, |_| Ctx::empty::<()>(), |_| Ctx::empty::<()>(), Buffer::new(1))
+        }, |(v, _)| v);
+        cold exhaust_map_on_dropped(|s| s.exhaust_map_on_dropped(|v| Ctx::from_iter([v, v + 1]), |_| {}), |v| v);
         cold exhaust_map(|s| s.exhaust_map(|v| Ctx::from_iter([v, v + 1])), |v| v);
         cold merge_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).merge_on_next(), |v| v);
         cold concat_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).concat_on_next(), |v| v);
         cold switch_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).switch_on_next(), |v| v);
         cold range(|s| { let _ = s; Ctx::range(0..N as u64).map(black_box) }, |v| v);
         cold generate(|s| { let _ = s; Ctx::generate(0, |v| *v < N as u64, |v| v + 1, |v| black_box(*v)) }, |v| v);
-        cold from_fn(|s| s.flat_map(|v| Ctx::from_fn(move || v)), |v| v);
         cold from_callback(|s| s.flat_map(|v| Ctx::from_callback(move |done| done.call(v))), |v| v);
         cold using(|s| Ctx::using(|| (), move |()| s, |()| {}), |v| v);
         hot sample_with(|s, t| s.sample_with(t), |v| v);
         one share(|s, t| { let _ = t; s.share() }, |v| v);
         one share_replay(|s, t| { let _ = t; s.share_replay(Replay::last(1)) }, |v| v);
+        one publish(|s, t| { let _ = t; let all = s.publish(); all.connect(); all }, |v| v);
+        one replay(|s, t| { let _ = t; let all = s.replay(Replay::last(1)); all.connect(); all }, |v| v);
+        own replay_subject(|| Ctx::replay_subject::<u64, Infallible>(Replay::last(1)), |v| v);
+        own async_subject(|| Ctx::async_subject::<u64, Infallible>(), |v| v);
+        hot audit_with(|s, t| s.audit_with(move |_| t.clone()), |v| v);
+        timed audit(|s| s.stream_error().concat_with(Ctx::throw_err(StreamError::NoItem("the end")))
+            .audit(Duration::from_secs(3600)).on_error_return(|_| 7), |v| v);
+        timed debounce_with(|s| s.debounce_with(Duration::from_secs(3600), Edges::both()), |v| v);
+        timed sample_emit_last(|s| s.sample_emit_last(Duration::from_secs(3600)), |v| v);
         one throttle_by(|s, t| s.throttle_by(move |_| t.clone(), Edges::leading()), |v| v);
         one debounce_by(|s, t| s.debounce_by(move |_| t.clone(), Edges::trailing()), |v| v);
         timed throttle_with(|s| s.throttle_with(Duration::from_secs(3600), Edges::leading()), |v| v);
@@ -447,7 +510,20 @@ mod theirs {
     chains! {
         cold merge_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).merge_all(usize::MAX), |v| v);
         cold concat_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).concat_all(), |v| v);
-        one share(|s, t| { let _ = t; s.publish().ref_count() }, |v| v);
+        cold switch_on_next(|s| s.map(|v| Ctx::from_iter([v, v + 1])).switch_map(|inner| inner), |v| v);
+        cold concat_all(|s| Ctx::concat_observables([s]), |v| v);
+        hot merge_all(|s, t| Ctx::merge_observables([s, t]), |v| v);
+        cold group_by(|s| s.map(|v| v & 63).group_by(|v| *v).flat_map(|group| group), |v| v);
+        cold distinct_by(|s| s.map(|v| v & 0xffff).distinct_key(|v| *v), |v| v);
+        cold distinct_until_key_changed(|s| s.map(|v| v & 1).distinct_until_key_changed(|v| *v), |v| v);
+        cold fold(|s| s.reduce_initial(0, |a, v| a ^ v), |v| v);
+        cold to_vec(|s| s.collect::<Vec<_>>(), |v| v.iter().fold(0, |a, v| a ^ v));
+        hot buffer_with(|s, t| s.buffer(t), |w| w.iter().fold(0, |a, v| a ^ v));
+        timed buffer_time_max(|s| s.buffer_time_max(Duration::from_secs(3600), 5),
+            |w| w.iter().fold(0, |a, v| a ^ v));
+        hot sample_with(|s, t| s.sample(t), |v| v);
+        one throttle_by(|s, t| s.throttle(move |_| t.clone(), ThrottleEdge::leading()), |v| v);
+        one publish(|s, t| { let _ = t; let all = s.publish(); let one = all.fork(); all.connect(); one }, |v| v);
         timed throttle_first(|s| s.throttle_time(Duration::from_secs(3600), ThrottleEdge::leading()), |v| v);
     }
 
@@ -556,9 +632,9 @@ fn rows() -> Vec<Row> {
             theirs::take_while_inclusive(d),
         ),
         row("skip_while", opaque(d), ours::skip_while(d), theirs::skip_while(d)),
-        row("skip_until, open", opaque(d), ours::skip_until(d), none()),
+        row("skip_until, open", opaque(d), ours::skip_until(d), theirs::skip_until(d)),
         row("distinct, 65,536 different", first_of_each(d), ours::distinct(d), theirs::distinct(d)),
-        row("distinct_by, 65,536 keys", first_of_each(d), ours::distinct_by(d), none()),
+        row("distinct_by, 65,536 keys", first_of_each(d), ours::distinct_by(d), theirs::distinct_by(d)),
         row("distinct_by_with, 65,536 keys", first_of_each(d), ours::distinct_by_with(d), none()),
         row("distinct_by_flush, 65,536 keys", first_of_each(d), ours::distinct_by_flush(d), none()),
         row(
@@ -567,10 +643,15 @@ fn rows() -> Vec<Row> {
             ours::distinct_until_changed(d),
             theirs::distinct_until_changed(d),
         ),
-        row("distinct_until_key_changed", changes(d), ours::distinct_until_key_changed(d), none()),
+        row(
+            "distinct_until_key_changed",
+            changes(d),
+            ours::distinct_until_key_changed(d),
+            theirs::distinct_until_key_changed(d),
+        ),
         row("element_at", folded(d, 0, |_, v| v), ours::element_at(d), none()),
         row("element_at_or", folded(d, 0, |_, _| 7), ours::element_at_or(d), none()),
-        row("first_or, of nothing", folded(d, 0, |_, _| 7), ours::first_or(d), none()),
+        row("filter + first_or, of nothing", folded(d, 0, |_, _| 7), ours::first_or(d), theirs::first_or(d)),
         row("last", folded(d, 0, |_, v| v), ours::last(d), theirs::last(d)),
         row("last_or", folded(d, 0, |_, v| v), ours::last_or(d), theirs::last_or(d)),
         row("filter + merge + single", folded(d, 0, |_, _| 7), ours::single(d), none()),
@@ -586,17 +667,9 @@ fn rows() -> Vec<Row> {
         row("min_by_key", folded(d, u64::MAX, u64::min), ours::min_by_key(d), none()),
         row("max_by_key", folded(d, 0, u64::max), ours::max_by_key(d), none()),
         row("reduce", folded(d, 0, |a, v| a ^ v), ours::reduce(d), theirs::reduce(d)),
-        row("fold", folded(d, 0, |a, v| a ^ v), ours::fold(d), none()),
-        row(
-            "to_vec",
-            hand!(|sum| {
-                let mut all = Vec::new();
-                d.iter().for_each(|v| all.push(black_box(*v)));
-                sum.add(all.iter().fold(0, |a, v| a ^ v));
-            }),
-            ours::to_vec(d),
-            none(),
-        ),
+        row("fold", folded(d, 0, |a, v| a ^ v), ours::fold(d), theirs::fold(d)),
+        row("to_vec", gathered(d), ours::to_vec(d), theirs::to_vec(d)),
+        row("to_vec_with", gathered(d), ours::to_vec_with(d), none()),
         row("all", folded(d, 1, |a, v| a & u64::from(v < u64::MAX)), ours::all(d), none()),
         row("any", folded(d, 0, |a, v| a | u64::from(v == u64::MAX)), ours::any(d), none()),
         row(
@@ -608,18 +681,8 @@ fn rows() -> Vec<Row> {
         row("is_empty, of nothing", folded(d, 1, |a, _| a), ours::is_empty(d), none()),
         row("default_if_empty", opaque(d), ours::default_if_empty(d), theirs::default_if_empty(d)),
         row("switch_if_empty", opaque(d), ours::switch_if_empty(d), none()),
-        row(
-            "sequence_equal of subjects",
-            hand!(|sum| {
-                let mut equal = true;
-                for p in d.chunks_exact(2) {
-                    equal &= black_box(p[0]).wrapping_mul(0) == black_box(p[1]).wrapping_mul(0);
-                }
-                sum.add(u64::from(equal));
-            }),
-            ours::sequence_equal(d),
-            none(),
-        ),
+        row("sequence_equal of subjects", equal(d), ours::sequence_equal(d), none()),
+        row("sequence_equal_with_buffer of subjects", equal(d), ours::sequence_equal_with_buffer(d), none()),
         row(
             "pairwise",
             hand!(|sum| {
@@ -665,69 +728,12 @@ fn rows() -> Vec<Row> {
             ours::time_interval(f),
             none(),
         ),
-        row(
-            "buffer_count(5), a Vec each",
-            hand!(|sum| {
-                let mut window = Vec::with_capacity(5);
-                for v in d.iter().map(black_box) {
-                    window.push(*v);
-                    if window.len() == 5 {
-                        let full = black_box(std::mem::replace(&mut window, Vec::with_capacity(5)));
-                        sum.add(full.iter().fold(0, |a, v| a ^ v));
-                    }
-                }
-            }),
-            ours::buffer_count(d),
-            theirs::buffer_count(d),
-        ),
-        row(
-            "buffer_time, an hour",
-            hand!(|sum| {
-                let mut window = Vec::new();
-                for v in d.iter().map(black_box) {
-                    window.push(*v);
-                }
-                sum.add(window.iter().fold(0, |a, v| a ^ v));
-            }),
-            ours::buffer_time(d),
-            none(),
-        ),
-        row(
-            "buffer_time_max(5), a Vec each",
-            hand!(|sum| {
-                let mut window = Vec::with_capacity(5);
-                for v in d.iter().map(black_box) {
-                    window.push(*v);
-                    if window.len() == 5 {
-                        let full = black_box(std::mem::replace(&mut window, Vec::with_capacity(5)));
-                        sum.add(full.iter().fold(0, |a, v| a ^ v));
-                    }
-                }
-            }),
-            ours::buffer_time_max(d),
-            none(),
-        ),
-        row(
-            "buffer_time_shift, an hour",
-            hand!(|sum| {
-                let mut window = Vec::new();
-                for v in d.iter().map(black_box) {
-                    window.push(*v);
-                }
-                sum.add(window.iter().fold(0, |a, v| a ^ v));
-            }),
-            ours::buffer_time_shift(d),
-            none(),
-        ),
-        row(
-            "buffer_with, by turns",
-            hand!(|sum| for pair in d.chunks_exact(2) {
-                let one = black_box(vec![pair[0]]);
-                sum.add(one.iter().fold(0, |a, v| a ^ v));
-            }),
-            ours::buffer_with(d),
-            none(),
-        ),
+        row("buffer_count(5), a Vec each", fives(d), ours::buffer_count(d), theirs::buffer_count(d)),
+        row("buffer_time, an hour", gathered(d), ours::buffer_time(d), theirs::buffer_time(d)),
+        row("buffer_time_max(5), a Vec each", fives(d), ours::buffer_time_max(d), theirs::buffer_time_max(d)),
+        row("buffer_time_shift, an hour", gathered(d), ours::buffer_time_shift(d), none()),
+        row("buffer_with, by turns", by_turns(d), ours::buffer_with(d), theirs::buffer_with(d)),
+        row("buffer_with + bounded, by turns", by_turns(d), ours::bounded(d), none()),
         row(
             "buffer_toggle, by turns, empty",
             hand!(|sum| for pair in d.chunks_exact(2) {
@@ -737,108 +743,23 @@ fn rows() -> Vec<Row> {
             ours::buffer_toggle(d),
             none(),
         ),
-        row(
-            "buffer_when, all in one",
-            hand!(|sum| {
-                let mut window = Vec::new();
-                for v in d.iter().map(black_box) {
-                    window.push(*v);
-                }
-                sum.add(window.iter().fold(0, |a, v| a ^ v));
-            }),
-            ours::buffer_when(d),
-            none(),
-        ),
-        row(
-            "window_count(5) + flat_map",
-            hand!(|sum| for v in d.iter().map(black_box) {
-                sum.add(*v);
-            }),
-            ours::window_count(d),
-            none(),
-        ),
-        row(
-            "window_count_skip(5, 5) + flat_map",
-            hand!(|sum| for v in d.iter().map(black_box) {
-                sum.add(*v);
-            }),
-            ours::window_count_skip(d),
-            none(),
-        ),
-        row(
-            "window_time, an hour + flat_map",
-            hand!(|sum| for v in d.iter().map(black_box) {
-                sum.add(*v);
-            }),
-            ours::window_time(d),
-            none(),
-        ),
-        row(
-            "window_time_max(5) + flat_map",
-            hand!(|sum| for v in d.iter().map(black_box) {
-                sum.add(*v);
-            }),
-            ours::window_time_max(d),
-            none(),
-        ),
-        row(
-            "window_time_shift, an hour + flat_map",
-            hand!(|sum| for v in d.iter().map(black_box) {
-                sum.add(*v);
-            }),
-            ours::window_time_shift(d),
-            none(),
-        ),
-        row(
-            "window_with, by turns + flat_map",
-            hand!(|sum| for pair in d.chunks_exact(2) {
-                sum.add(*black_box(&pair[0]));
-            }),
-            ours::window_with(d),
-            none(),
-        ),
+        row("buffer_when, all in one", gathered(d), ours::buffer_when(d), none()),
+        row("window_count(5) + flat_map", opaque(d), ours::window_count(d), none()),
+        row("window_count_skip(5, 5) + flat_map", opaque(d), ours::window_count_skip(d), none()),
+        row("window_time, an hour + flat_map", opaque(d), ours::window_time(d), none()),
+        row("window_time_max(5) + flat_map", opaque(d), ours::window_time_max(d), none()),
+        row("window_time_shift, an hour + flat_map", opaque(d), ours::window_time_shift(d), none()),
+        row("window_with, by turns + flat_map", lefts(d), ours::window_with(d), none()),
         row(
             "window_toggle, the first + flat_map",
-            hand!(|sum| for pair in d.chunks_exact(2) {
-                sum.add(*black_box(&pair[0]));
-            }),
+            // The first item comes before the first opening.
+            hand!(|sum| d.chunks_exact(2).skip(1).for_each(|p| sum.add(black_box(p[0])));),
             ours::window_toggle(d),
             none(),
         ),
-        row(
-            "window_when, all in one + flat_map",
-            hand!(|sum| for v in d.iter().map(black_box) {
-                sum.add(*v);
-            }),
-            ours::window_when(d),
-            none(),
-        ),
-        row(
-            "group_by, 64 keys + flat_map",
-            hand!(|sum| {
-                let mut groups = std::collections::HashMap::<u64, u64>::new();
-                for v in d.iter().map(|v| black_box(*v) & 63) {
-                    *groups.entry(v).or_default() ^= v;
-                    sum.add(v);
-                }
-                black_box(groups);
-            }),
-            ours::group_by(d),
-            none(),
-        ),
-        row(
-            "group_by_with, 64 keys + flat_map",
-            hand!(|sum| {
-                let mut groups = std::collections::HashMap::<u64, u64>::new();
-                for v in d.iter().map(|v| black_box(*v) & 63) {
-                    *groups.entry(v).or_default() ^= v;
-                    sum.add(v);
-                }
-                black_box(groups);
-            }),
-            ours::group_by_with(d),
-            none(),
-        ),
+        row("window_when, all in one + flat_map", opaque(d), ours::window_when(d), none()),
+        row("group_by, 64 keys + flat_map", grouped(d), ours::group_by(d), theirs::group_by(d)),
+        row("group_by_with, 64 keys + flat_map", grouped(d), ours::group_by_with(d), none()),
         row(
             "try_map + route_failures",
             hand!(|sum| for v in d.iter().map(black_box) {
@@ -894,13 +815,14 @@ fn rows() -> Vec<Row> {
         row("concat_map, 2 each", two_each(d), ours::concat_map(d), theirs::concat_map(d)),
         row("switch_map, 2 each", two_each(d), ours::switch_map(d), theirs::switch_map(d)),
         row("exhaust_map, 2 each", two_each(d), ours::exhaust_map(d), none()),
+        row("exhaust_map_on_dropped, 2 each", two_each(d), ours::exhaust_map_on_dropped(d), none()),
         row("merge_on_next, 2 each", two_each(d), ours::merge_on_next(d), theirs::merge_on_next(d)),
         row("concat_on_next, 2 each", two_each(d), ours::concat_on_next(d), theirs::concat_on_next(d)),
-        row("switch_on_next, 2 each", two_each(d), ours::switch_on_next(d), none()),
+        row("switch_on_next, 2 each", two_each(d), ours::switch_on_next(d), theirs::switch_on_next(d)),
         row("start_with", chained(d), ours::start_with(d), theirs::start_with(d)),
         row("end_with", chained(d), ours::end_with(d), none()),
         row("concat_with", chained(d), ours::concat_with(d), none()),
-        row("concat_all", opaque(d), ours::concat_all(d), none()),
+        row("concat_all", opaque(d), ours::concat_all(d), theirs::concat_all(d)),
         row("repeat", opaque(d), ours::repeat(d), none()),
         row("repeat_when", opaque(d), ours::repeat_when(d), none()),
         row("retry_when", opaque(d), ours::retry_when(d), none()),
@@ -908,21 +830,33 @@ fn rows() -> Vec<Row> {
         row("using", opaque(d), ours::using(d), none()),
         row("range", counted(), ours::range(d), none()),
         row("generate", counted(), ours::generate(d), none()),
-        row("from_fn, one each", opaque(d), ours::from_fn(d), none()),
+        row("from_fn, one each", opaque(d), ours::from_fn(d), theirs::from_fn(d)),
         row("from_callback, one each", opaque(d), ours::from_callback(d), none()),
         row("amb of subjects", boxed(d), ours::amb(d), none()),
         row("amb_all of subjects", boxed(d), ours::amb_all(d), none()),
         row("merge_delay_error of subjects", boxed(d), ours::merge_delay_error(d), none()),
         row("merge_all_delay_error of subjects", boxed(d), ours::merge_all_delay_error(d), none()),
         row("zip_all of subjects", zipped(d), ours::zip_all(d), none()),
+        row("zip_all_with_buffer of subjects", zipped(d), ours::zip_all_with_buffer(d), none()),
         row("when of subjects", zipped(d), ours::when(d), none()),
-        row("join of subjects, one window each", latest_of_both(d), ours::join(d), none()),
+        row("when_with_buffer of subjects", zipped(d), ours::when_with_buffer(d), none()),
         row(
-            "group_join of subjects, empty windows",
-            hand!(|sum| for p in d.chunks_exact(2) {
-                sum.add(black_box(p[0]));
-            }),
-            ours::group_join(d),
+            "join of subjects, empty windows",
+            hand!(|_sum| d.iter().for_each(|v| { black_box(*v); });),
+            ours::join(d),
+            none(),
+        ),
+        row(
+            "join_with_buffer of subjects, one window each",
+            latest_of_both(d),
+            ours::join_with_buffer(d),
+            none(),
+        ),
+        row("group_join of subjects, empty windows", lefts(d), ours::group_join(d), none()),
+        row(
+            "group_join_with_buffer of subjects, empty windows",
+            lefts(d),
+            ours::group_join_with_buffer(d),
             none(),
         ),
         row("combine_latest_all of subjects", latest_of_both(d), ours::combine_latest_all(d), none()),
@@ -956,23 +890,22 @@ fn rows() -> Vec<Row> {
             ours::with_latest_from(d),
             theirs::with_latest_from(d),
         ),
-        row("merge_all of subjects", boxed(d), ours::merge_all(d), none()),
-        row(
-            "sample_with of subjects",
-            hand!(|sum| {
-                let mut latest;
-                for p in d.chunks_exact(2) {
-                    latest = black_box(Some(p[0]));
-                    if let Some(v) = latest {
-                        sum.add(v);
-                    }
-                }
-            }),
-            ours::sample_with(d),
-            none(),
-        ),
-        row("share of a subject", boxed(d), ours::share(d), theirs::share(d)),
+        row("merge_all of subjects", boxed(d), ours::merge_all(d), theirs::merge_all(d)),
+        row("sample_with of subjects", latest_left(d), ours::sample_with(d), theirs::sample_with(d)),
+        row("audit_with of subjects", latest_left(d), ours::audit_with(d), none()),
+        row("share of a subject", boxed(d), ours::share(d), theirs::ref_count(d)),
         row("share_replay of a subject", kept(d), ours::share_replay(d), none()),
+        row("publish + ref_count of a subject", boxed(d), ours::ref_count(d), theirs::ref_count(d)),
+        row("publish + connect of a subject", boxed(d), ours::publish(d), theirs::publish(d)),
+        row("replay + connect of a subject", kept(d), ours::replay(d), none()),
+        row(
+            "behavior_subject, one subscriber",
+            kept(d),
+            ours::behavior_subject(d),
+            theirs::behavior_subject(d),
+        ),
+        row("replay_subject, one subscriber", kept(d), ours::replay_subject(d), none()),
+        row("async_subject, one subscriber", folded(d, 0, |_, v| v), ours::async_subject(d), none()),
         row(
             "throttle_by, one window",
             hand!(|sum| {
@@ -985,11 +918,11 @@ fn rows() -> Vec<Row> {
                 }
             }),
             ours::throttle_by(d),
-            none(),
+            theirs::throttle_by(d),
         ),
         few("debounce_by, one subject", last_one(f), ours::debounce_by(f), none()),
         row("delay_each, not at all", opaque(d), ours::delay_each(d), none()),
-        few("throttle_with, 1 h", clocked(f), ours::throttle_with(f), none()),
+        few("throttle_with, 1 h", clocked(f), ours::throttle_with(f), theirs::throttle_first(f)),
         row("take_until of subjects", boxed(d), ours::take_until(d), theirs::take_until(d)),
         few("throttle_first, 1 h", clocked(f), ours::throttle_first(f), theirs::throttle_first(f)),
         few(
@@ -1000,6 +933,26 @@ fn rows() -> Vec<Row> {
         ),
         few("throttle_latest, 1 h", first_and_last(f), ours::throttle_latest(f), none()),
         few("debounce, 1 h", last(f), ours::debounce(f), theirs::debounce(f)),
+        few(
+            "stream_error + concat_with + audit, 1 h, an error drops what waits",
+            Box::new(hand!(|sum| {
+                let mut waiting = None;
+                f.iter().for_each(|v| waiting = black_box(Some(*v)));
+                black_box(waiting);
+                sum.add(7);
+            })),
+            ours::audit(f),
+            none(),
+        ),
+        few("debounce_with, 1 h, both edges", first_and_last(f), ours::debounce_with(f), none()),
+        few("sample_emit_last, 1 h", last_one(f), ours::sample_emit_last(f), none()),
+        few(
+            "delay_subscription, not at all",
+            Box::new(opaque(f)),
+            ours::delay_subscription(f),
+            theirs::delay_subscription(f),
+        ),
+        few("subscribe_on", Box::new(opaque(f)), ours::subscribe_on(f), theirs::subscribe_on(f)),
         few("delay, 1 ms", queued(f), ours::delay(f), none()),
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
         few("on_backpressure_buffer", queued(f), ours::on_backpressure_buffer(f), none()),
@@ -1102,6 +1055,82 @@ fn latest_of_both(d: &'static [u64]) -> impl FnMut() -> u64 {
                 sum.add(a ^ b);
             }
         }
+    })
+}
+
+/// All in one.
+fn gathered(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut window = Vec::new();
+        for v in d.iter().map(black_box) {
+            window.push(*v);
+        }
+        sum.add(window.iter().fold(0, |a, v| a ^ v));
+    })
+}
+
+/// Five in one.
+fn fives(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut window = Vec::with_capacity(5);
+        for v in d.iter().map(black_box) {
+            window.push(*v);
+            if window.len() == 5 {
+                let full = black_box(std::mem::replace(&mut window, Vec::with_capacity(5)));
+                sum.add(full.iter().fold(0, |a, v| a ^ v));
+            }
+        }
+    })
+}
+
+/// Every second one, in a window of its own.
+fn by_turns(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| for pair in d.chunks_exact(2) {
+        let one = black_box(vec![pair[0]]);
+        sum.add(one.iter().fold(0, |a, v| a ^ v));
+    })
+}
+
+/// By key.
+fn grouped(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut groups = std::collections::HashMap::<u64, u64>::new();
+        for v in d.iter().map(|v| black_box(*v) & 63) {
+            *groups.entry(v).or_default() ^= v;
+            sum.add(v);
+        }
+        black_box(groups);
+    })
+}
+
+/// Every second one.
+fn lefts(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| for p in d.chunks_exact(2) {
+        sum.add(black_box(p[0]));
+    })
+}
+
+/// The latest of one source whenever the other emits.
+fn latest_left(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut latest;
+        for p in d.chunks_exact(2) {
+            latest = black_box(Some(p[0]));
+            if let Some(v) = latest {
+                sum.add(v);
+            }
+        }
+    })
+}
+
+/// Whether two sources are equal.
+fn equal(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| {
+        let mut equal = true;
+        for p in d.chunks_exact(2) {
+            equal &= black_box(p[0]).wrapping_mul(0) == black_box(p[1]).wrapping_mul(0);
+        }
+        sum.add(u64::from(equal));
     })
 }
 

@@ -31,7 +31,9 @@ use rxrust::{
 };
 
 use crate::{
+    buffer::Buffer,
     error::{PanicError, StreamError, catch, drop_caught, fail, settle_with, take_failure, unhandled},
+    held::Held,
     operator::batch::{BATCH, Batch, BatchObserver},
     time::Cancel,
 };
@@ -391,6 +393,24 @@ impl<O> Down<O> {
         let Some(observer) = &mut self.0 else { return Step::Done };
         observer.next(item);
         if observer.is_closed() { Step::Done } else { Step::Continue }
+    }
+
+    /// Queues an item for later; fails where `buffer` says so of a full queue.
+    #[inline(always)]
+    pub(crate) fn hold<T, E: 'static, I, A>(
+        &mut self,
+        buffer: &Buffer,
+        queue: &mut Held<I>,
+        item: I,
+        operator: &'static str,
+    ) -> Step<A>
+    where
+        O: Observer<T, E>,
+    {
+        match buffer.push(queue, item, operator) {
+            Ok(_) => Step::Continue,
+            Err((full, _)) => self.fail(full),
+        }
     }
 
     /// Whether nobody listens any more.

@@ -71,18 +71,12 @@ where
             Either::Left(Signal::Next(left)) => match self.right.pop_front() {
                 Some(right) => self.compare(&left, &right),
                 None if self.right_done => self.answer(false),
-                None => match self.buffer.push(&mut self.left, left, NAME) {
-                    Ok(_) => Step::Continue,
-                    Err((full, _)) => self.down.fail(full),
-                },
+                None => self.down.hold(&self.buffer, &mut self.left, left, NAME),
             },
             Either::Right(Signal::Next(right)) => match self.left.pop_front() {
                 Some(left) => self.compare(&left, &right),
                 None if self.left_done => self.answer(false),
-                None => match self.buffer.push(&mut self.right, right, NAME) {
-                    Ok(_) => Step::Continue,
-                    Err((full, _)) => self.down.fail(full),
-                },
+                None => self.down.hold(&self.buffer, &mut self.right, right, NAME),
             },
             Either::Left(Signal::Complete) => {
                 self.left_done = true;

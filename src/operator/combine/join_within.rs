@@ -149,10 +149,7 @@ macro_rules! take {
                 alone.take(Unmatched::$this(item));
                 $self.end_if_over()
             }
-            Fate::Wait(at, item) => match buffer.push(&mut $side.waiting, (at, item), NAME) {
-                Ok(_) => Step::Continue,
-                Err((full, _)) => down.fail(full),
-            },
+            Fate::Wait(at, item) => down.hold(buffer, &mut $side.waiting, (at, item), NAME),
         }
     }};
 }

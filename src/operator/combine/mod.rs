@@ -39,7 +39,7 @@ pub use within::*;
 pub use zip::*;
 pub use zip_row::*;
 
-use rxrust::observable::Observable;
+use rxrust::{context::Context, observable::Observable};
 
 use super::{
     Events,
@@ -49,6 +49,24 @@ use super::{
     share::{Hosts, Subject},
 };
 use crate::buffer::Buffer;
+
+/// A group of [`CombineOps::group_join`].
+type GroupOf<C, U> = Subject<U, <C as Observable>::Err, <C as Context>::Scope>;
+/// What it gives, of a context and the other source.
+type GroupJoin<C, B, FL, FR, DL, DR, T, U> = Join<
+    <C as Context>::Inner,
+    B,
+    FL,
+    FR,
+    Groups<<C as Context>::With<GroupOf<C, U>>, <C as Context>::Scheduler>,
+    DL,
+    DR,
+    T,
+    U,
+    GroupOf<C, U>,
+    (T, <C as Context>::With<GroupOf<C, U>>),
+    <C as Observable>::Err,
+>;
 
 /// Operators that combine several sources.
 ///
@@ -555,28 +573,12 @@ pub trait CombineOps: Observable + 'static {
     /// guests.next(2);
     /// assert_eq!(*seen.borrow(), [("a", 1), ("a", 2), ("b", 2)]);
     /// ```
-    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
     fn group_join<B, FL, FR, DL, DR, T, U, X, Y>(
         self,
         other: B,
         left_duration: FL,
         right_duration: FR,
-    ) -> Self::With<
-        Join<
-            Self::Inner,
-            B::Inner,
-            FL,
-            FR,
-            Groups<Self::With<Subject<U, Self::Err, Self::Scope>>, Self::Scheduler>,
-            DL,
-            DR,
-            T,
-            U,
-            Subject<U, Self::Err, Self::Scope>,
-            (T, Self::With<Subject<U, Self::Err, Self::Scope>>),
-            Self::Err,
-        >,
-    >
+    ) -> Self::With<GroupJoin<Self, B::Inner, FL, FR, DL, DR, T, U>>
     where
         Self: for<'a> Observable<Item<'a> = T>,
         Self::Scope: Hosts<U, Self::Err>,
@@ -604,29 +606,13 @@ pub trait CombineOps: Observable + 'static {
     ///     .subscribe(|n| seen.push(n));
     /// assert_eq!((seen, two.drops().get()), (vec![1, 2], 1));
     /// ```
-    #[allow(clippy::type_complexity, reason = "it is the operator's own type")]
     fn group_join_with_buffer<B, FL, FR, DL, DR, T, U, X, Y>(
         self,
         other: B,
         left_duration: FL,
         right_duration: FR,
         buffer: Buffer,
-    ) -> Self::With<
-        Join<
-            Self::Inner,
-            B::Inner,
-            FL,
-            FR,
-            Groups<Self::With<Subject<U, Self::Err, Self::Scope>>, Self::Scheduler>,
-            DL,
-            DR,
-            T,
-            U,
-            Subject<U, Self::Err, Self::Scope>,
-            (T, Self::With<Subject<U, Self::Err, Self::Scope>>),
-            Self::Err,
-        >,
-    >
+    ) -> Self::With<GroupJoin<Self, B::Inner, FL, FR, DL, DR, T, U>>
     where
         Self: for<'a> Observable<Item<'a> = T>,
         Self::Scope: Hosts<U, Self::Err>,

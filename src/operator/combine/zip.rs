@@ -62,17 +62,11 @@ impl<O: Observer<(T, U), E>, T, U, E: 'static> Machine<Either<T, U, E>> for Zipp
         match input {
             Either::Left(Signal::Next(left)) => match self.right.pop_front() {
                 Some(right) => self.pair(left, right),
-                None => match self.buffer.push(&mut self.left, left, "zip") {
-                    Ok(_) => Step::Continue,
-                    Err((full, _)) => self.down.fail(full),
-                },
+                None => self.down.hold(&self.buffer, &mut self.left, left, "zip"),
             },
             Either::Right(Signal::Next(right)) => match self.left.pop_front() {
                 Some(left) => self.pair(left, right),
-                None => match self.buffer.push(&mut self.right, right, "zip") {
-                    Ok(_) => Step::Continue,
-                    Err((full, _)) => self.down.fail(full),
-                },
+                None => self.down.hold(&self.buffer, &mut self.right, right, "zip"),
             },
             Either::Left(Signal::Complete) => {
                 self.left_done = true;

@@ -407,7 +407,7 @@ pub trait CreateOps: Context<Inner = ()> {
         I: IntoIterator<Item = Self::With<S>>,
         Self::With<S>: super::Events<T, E> + Context<Inner = S>,
     {
-        Self::lift(MergeAll::new(sources.into_iter().map(Context::into_inner).collect()))
+        Self::lift(MergeAll::new(inner(sources)))
     }
 
     /// [`merge_all`](Self::merge_all) whose errors wait until all have ended, as in
@@ -428,7 +428,7 @@ pub trait CreateOps: Context<Inner = ()> {
         I: IntoIterator<Item = Self::With<S>>,
         Self::With<S>: super::Events<T, E> + Context<Inner = S>,
     {
-        Self::lift(MergeAll::new(sources.into_iter().map(Context::into_inner).collect()))
+        Self::lift(MergeAll::new(inner(sources)))
     }
 
     /// Many sources of one type, one after the other (ReactiveX `concat`); for two of different types, see
@@ -468,7 +468,7 @@ pub trait CreateOps: Context<Inner = ()> {
         I: IntoIterator<Item = Self::With<S>>,
         Self::With<S>: super::Events<T, E> + Context<Inner = S>,
     {
-        Self::lift(AmbAll::new(sources.into_iter().map(Context::into_inner).collect()))
+        Self::lift(AmbAll::new(inner(sources)))
     }
 
     /// `f` of the latest items of many sources of one type, in their order, whenever one emits, once all have (ReactiveX
@@ -493,7 +493,7 @@ pub trait CreateOps: Context<Inner = ()> {
         Self::With<S>: super::Events<T, E> + Context<Inner = S>,
         F: FnMut(&[T]) -> R,
     {
-        Self::lift(InRows::new(sources.into_iter().map(Context::into_inner).collect(), LatestRow::new(f)))
+        Self::lift(InRows::new(inner(sources), LatestRow::new(f)))
     }
 
     /// `f` of the n-th items of many sources of one type, in their order (ReactiveX `zip`), the default [`Buffer`] per
@@ -540,10 +540,7 @@ pub trait CreateOps: Context<Inner = ()> {
         Self::With<S>: super::Events<T, E> + Context<Inner = S>,
         F: FnMut(Drain<'_, T>) -> R,
     {
-        Self::lift(InRows::new(
-            sources.into_iter().map(Context::into_inner).collect(),
-            ZipRow::new(f, buffer),
-        ))
+        Self::lift(InRows::new(inner(sources), ZipRow::new(f, buffer)))
     }
 
     /// Rows of items of many sources of one type, by patterns (ReactiveX `and`, `then`, `when`): a [`Pattern`] matches when
@@ -611,8 +608,13 @@ pub trait CreateOps: Context<Inner = ()> {
         F: FnMut(usize, Drain<'_, T>) -> R,
     {
         let rows = PatternRow::new(patterns.into_iter().collect(), buffer, f);
-        Self::lift(InRows::new(sources.into_iter().map(Context::into_inner).collect(), rows))
+        Self::lift(InRows::new(inner(sources), rows))
     }
 }
 
 impl<C: Context<Inner = ()>> CreateOps for C {}
+
+/// The sources, out of their contexts.
+fn inner<C: Context>(sources: impl IntoIterator<Item = C>) -> Vec<C::Inner> {
+    sources.into_iter().map(Context::into_inner).collect()
+}

@@ -79,22 +79,18 @@ where
     type Unsub = S::Unsub;
 
     fn subscribe(self, context: C) -> S::Unsub {
-        self.source.subscribe(context.transform(|down| StreamErrorObserver {
-            down: Some(down),
-            fail: |down, failure| fail(down, failure),
-        }))
+        self.source.subscribe(context.transform(|down| StreamErrorObserver(Heir::new(down))))
     }
 }
 
-/// The observer of a `stream_error`. A failure that drops it, because nothing above could hold it as an error, becomes
-/// its error.
-pub struct StreamErrorObserver<O> {
+/// An observer. A failure that drops it, because nothing above could hold it as an error, becomes its error.
+pub(in crate::operator) struct Heir<O> {
     down: Option<O>,
     /// A function, as a `Drop` has no bounds of its own.
     fail: fn(O, StreamError),
 }
 
-impl<O> Drop for StreamErrorObserver<O> {
+impl<O> Drop for Heir<O> {
     fn drop(&mut self) {
         if let Some(down) = self.down.take()
             && let Some(failure) = take_failure()
@@ -104,6 +100,35 @@ impl<O> Drop for StreamErrorObserver<O> {
     }
 }
 
+impl<O> Heir<O> {
+    pub(in crate::operator) fn new<T, E: 'static>(down: O) -> Self
+    where
+        O: Observer<T, E>,
+    {
+        Self { down: Some(down), fail: |down, failure| fail(down, failure) }
+    }
+
+    #[inline(always)]
+    pub(in crate::operator) fn get(&mut self) -> Option<&mut O> {
+        self.down.as_mut()
+    }
+
+    pub(in crate::operator) fn take(&mut self) -> Option<O> {
+        self.down.take()
+    }
+
+    #[inline]
+    pub(in crate::operator) fn is_closed<T, E>(&self) -> bool
+    where
+        O: Observer<T, E>,
+    {
+        self.down.as_ref().is_none_or(Observer::is_closed)
+    }
+}
+
+/// The observer of a `stream_error`.
+pub struct StreamErrorObserver<O>(Heir<O>);
+
 impl<O, T, E> Observer<T, E> for StreamErrorObserver<O>
 where
     O: Observer<T, StreamError>,
@@ -111,26 +136,26 @@ where
 {
     #[inline(always)]
     fn next(&mut self, item: T) {
-        if let Some(down) = &mut self.down {
+        if let Some(down) = self.0.get() {
             down.next(item);
         }
     }
 
     fn error(mut self, error: E) {
-        if let Some(down) = self.down.take() {
+        if let Some(down) = self.0.take() {
             down.error(error.to_stream_error());
         }
     }
 
     fn complete(mut self) {
-        if let Some(down) = self.down.take() {
+        if let Some(down) = self.0.take() {
             down.complete();
         }
     }
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.down.as_ref().is_none_or(Observer::is_closed)
+        self.0.is_closed()
     }
 }
 
@@ -141,7 +166,7 @@ where
 {
     #[inline(always)]
     fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
-        if let Some(down) = &mut self.down {
+        if let Some(down) = self.0.get() {
             down.take_batch(items);
         }
     }

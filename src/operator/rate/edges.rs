@@ -72,6 +72,28 @@ impl<D> Edges<D> {
         let Self { leading, trailing, opens, .. } = self;
         Edges { leading, trailing, opens, on_dropped: HandTo(on_dropped) }
     }
+
+    /// Has the item wait for the end of the window, in place of an earlier one, or leaves it out.
+    #[inline]
+    fn hold<I>(&mut self, waiting: &mut Option<I>, item: I)
+    where
+        D: OnDropped<I>,
+    {
+        let dropped = if self.trailing { waiting.replace(item) } else { Some(item) };
+        if let Some(dropped) = dropped {
+            self.on_dropped.dropped(dropped);
+        }
+    }
+
+    /// Leaves out what waits.
+    fn abandon<I>(&mut self, waiting: &mut Option<I>)
+    where
+        D: OnDropped<I>,
+    {
+        if let Some(last) = waiting.take() {
+            self.on_dropped.dropped(last);
+        }
+    }
 }
 
 /// What is made of the items of a window, whatever opens and ends the window.
@@ -114,18 +136,14 @@ impl<I, D: OnDropped<I>> Thin<I> for Throttle<I, D> {
 
     #[inline]
     fn next(&mut self, item: I, open: impl FnOnce(&I)) -> Emit<I> {
-        let Edges { leading, trailing, on_dropped, .. } = &mut self.edges;
         if !self.open {
             self.open = true;
             open(&item);
-            if *leading {
+            if self.edges.leading {
                 return Emit::Item(item);
             }
         }
-        let earlier = if *trailing { self.waiting.replace(item) } else { Some(item) };
-        if let Some(earlier) = earlier {
-            on_dropped.dropped(earlier);
-        }
+        self.edges.hold(&mut self.waiting, item);
         Emit::Skip
     }
 
@@ -150,9 +168,7 @@ impl<I, D: OnDropped<I>> Thin<I> for Throttle<I, D> {
     }
 
     fn abandon(&mut self) {
-        if let Some(last) = self.waiting.take() {
-            self.edges.on_dropped.dropped(last);
-        }
+        self.edges.abandon(&mut self.waiting);
     }
 
     fn is_idle(&self) -> bool {
@@ -180,16 +196,12 @@ impl<I, D: OnDropped<I>> Thin<I> for Debounce<I, D> {
 
     #[inline]
     fn next(&mut self, item: I, open: impl FnOnce(&I)) -> Emit<I> {
-        let Edges { leading, trailing, on_dropped, .. } = &mut self.edges;
         open(&item);
         let first = !std::mem::replace(&mut self.open, true);
-        if first && *leading {
+        if first && self.edges.leading {
             return Emit::Item(item);
         }
-        let earlier = if *trailing { self.waiting.replace(item) } else { Some(item) };
-        if let Some(earlier) = earlier {
-            on_dropped.dropped(earlier);
-        }
+        self.edges.hold(&mut self.waiting, item);
         Emit::Skip
     }
 
@@ -203,9 +215,7 @@ impl<I, D: OnDropped<I>> Thin<I> for Debounce<I, D> {
     }
 
     fn abandon(&mut self) {
-        if let Some(last) = self.waiting.take() {
-            self.edges.on_dropped.dropped(last);
-        }
+        self.edges.abandon(&mut self.waiting);
     }
 
     fn is_idle(&self) -> bool {

@@ -8,8 +8,8 @@ use rxrust::{
 
 use super::Notification;
 use crate::{
-    error::{StreamError, fail, take_failure},
-    operator::batch::BatchObserver,
+    error::StreamError,
+    operator::{batch::BatchObserver, error::Heir},
 };
 
 /// An error beside those in the notifications: none at all, or a [`StreamError`] where they are such, too.
@@ -61,30 +61,12 @@ where
     type Unsub = S::Unsub;
 
     fn subscribe(self, context: C) -> S::Unsub {
-        self.source.subscribe(context.transform(|down| DematerializeObserver {
-            down: Some(down),
-            fail: |down, failure| fail(down, failure),
-        }))
+        self.source.subscribe(context.transform(|down| DematerializeObserver(Heir::new(down))))
     }
 }
 
-/// The observer of a `dematerialize`. A failure that drops it, because nothing above could hold it as an error, may be one
-/// of the output.
-pub struct DematerializeObserver<O> {
-    down: Option<O>,
-    /// A function, as a `Drop` has no bounds of its own.
-    fail: fn(O, StreamError),
-}
-
-impl<O> Drop for DematerializeObserver<O> {
-    fn drop(&mut self) {
-        if let Some(down) = self.down.take()
-            && let Some(failure) = take_failure()
-        {
-            (self.fail)(down, failure);
-        }
-    }
-}
+/// The observer of a `dematerialize`.
+pub struct DematerializeObserver<O>(Heir<O>);
 
 impl<O, T, E, F> Observer<Notification<T, E>, F> for DematerializeObserver<O>
 where
@@ -93,28 +75,28 @@ where
 {
     #[inline(always)]
     fn next(&mut self, item: Notification<T, E>) {
-        let Some(down) = &mut self.down else { return };
+        let Some(down) = self.0.get() else { return };
         match item {
             Notification::Next(item) => down.next(item),
-            end => finish(self.down.take(), end),
+            end => finish(self.0.take(), end),
         }
     }
 
     fn error(mut self, error: F) {
-        if let Some(down) = self.down.take() {
+        if let Some(down) = self.0.take() {
             down.error(error.into_error());
         }
     }
 
     fn complete(mut self) {
-        if let Some(down) = self.down.take() {
+        if let Some(down) = self.0.take() {
             down.complete();
         }
     }
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.down.as_ref().is_none_or(Observer::is_closed)
+        self.0.is_closed()
     }
 }
 

@@ -280,10 +280,7 @@ where
                 else {
                     return Step::Continue;
                 };
-                match self.buffer.push(&mut self.waiting, item, W::NAME) {
-                    Ok(_) => Step::Continue,
-                    Err((full, _)) => self.down.fail(full),
-                }
+                self.down.hold(&self.buffer, &mut self.waiting, item, W::NAME)
             }
             Flat::Inner(Signal::Complete) => {
                 self.live -= 1;

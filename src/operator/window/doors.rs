@@ -9,7 +9,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription, SubscriptionGuard},
 };
 
-use super::{Bounded, Collect, Deal, Env, Keeper, OuterSubscription, Panes, Rack};
+use super::{Bounded, Collect, Deal, Env, Keeper, OuterSubscription, Panes, PanesOf, Rack};
 use crate::{
     buffer::Buffer,
     error::{StreamError, drop_caught, named},
@@ -75,8 +75,6 @@ impl<S, B, K, D, G, I, U, In, X, T, E> ObservableType for Doors<S, B, K, D, G, I
     type Err = E;
 }
 
-type PanesOf<C, G, I, T, E> =
-    Panes<<C as Context>::Inner, G, I, T, E, <C as Context>::Scope, <C as Context>::Scheduler>;
 type MachineOf<C, K, D, G, I, U, In, T, E> = Keeping<PanesOf<C, G, I, T, E>, K, D, U, In, SubOf<C>>;
 type Input<C, I, U, E> = Knock<I, U, E, SubOf<C>>;
 /// The observer of one of the sources of machine `M`.

@@ -10,7 +10,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use super::{Bounded, Collect, Env, Keeper, OuterSubscription, Panes, Rack};
+use super::{Bounded, Collect, Env, Keeper, OuterSubscription, Panes, PanesOf, Rack};
 use crate::{
     buffer::Buffer,
     error::StreamError,
@@ -60,8 +60,6 @@ impl<S, P, G, I, T, E> ObservableType for Paced<S, P, G, I, T, E> {
     type Err = E;
 }
 
-type PanesOf<C, G, I, T, E> =
-    Panes<<C as Context>::Inner, G, I, T, E, <C as Context>::Scope, <C as Context>::Scheduler>;
 type MachineOf<C, P, G, I, T, E> = Pacing<PanesOf<C, G, I, T, E>, P, <C as Context>::Scheduler>;
 type HandleOf<C, P, G, I, T, E> = Handle<<C as Context>::Scope, MachineOf<C, P, G, I, T, E>, I, E>;
 

@@ -2,7 +2,10 @@
 
 use std::{collections::VecDeque, convert::Infallible, marker::PhantomData};
 
-use rxrust::{context::Scope, observer::Observer};
+use rxrust::{
+    context::{Context, Scope},
+    observer::Observer,
+};
 
 use super::{Collect, Env};
 use crate::{
@@ -63,6 +66,10 @@ pub trait Rack<I> {
     /// Puts an item in.
     fn put<D: Deal<I>>(&mut self, item: I);
 }
+
+/// [`Panes`] above the observer of a context.
+pub(super) type PanesOf<C, G, I, T, E> =
+    Panes<<C as Context>::Inner, G, I, T, E, <C as Context>::Scope, <C as Context>::Scheduler>;
 
 /// Those that are open, and the observer below.
 pub struct Panes<O, G, I, T, E, Sc, S>
