@@ -252,3 +252,51 @@ fn a_closed_loop_fails_what_waits_in_it() {
     assert!(late.text().contains("the event loop is closed"), "{}", late.text());
     assert_eq!(ui.tasks(), 0);
 }
+
+#[test]
+fn a_task_may_ask_how_many_there_are() {
+    let counts = common::watchdog(|| {
+        let ui = LocalEventLoop::new();
+        let (asked, seen) = (ui.clone(), Rc::new(RefCell::new(vec![])));
+        let log = seen.clone();
+        ui.on(Local::from_iter(0..2))
+            .delay(Duration::ZERO)
+            .subscribe(move |_| log.borrow_mut().push(asked.tasks()));
+        ui.run_ready();
+        seen.take()
+    });
+    assert_eq!(counts, [1, 1]);
+}
+
+/// The others are not run any more, and nothing keeps the loop in memory.
+#[test]
+fn a_task_may_close_the_loop() {
+    let ui = LocalEventLoop::new();
+    let (mut closes, mut waits) = (Local::subject::<i32, Infallible>(), Local::subject::<i32, Infallible>());
+    let (own, log, held) = (ui.clone(), Log::<i32, StreamError>::default(), Rc::new(()));
+    ui.on(closes.clone()).debounce(Duration::ZERO).subscribe(move |_| own.close());
+    let kept = held.clone();
+    let sink = log.sink(move |_| drop(kept.clone()));
+    ui.on(waits.clone()).stream_error().debounce(ms(1000)).subscribe_with(sink);
+    ui.run_ready();
+    waits.next(1);
+    closes.next(1);
+    ui.run_ready();
+    assert_eq!(ui.tasks(), 0);
+    assert!(log.text().contains("SchedulerGone"), "{}", log.text());
+    assert_eq!(Rc::strong_count(&held), 1);
+}
+
+/// A subscription that waited on a scheduler that has ended is over.
+#[test]
+fn a_late_subscription_ends_with_the_loop() {
+    let ui = LocalEventLoop::new();
+    let log = Log::<i32, StreamError>::default();
+    let source = ui.on(Local::from_iter(0..9)).stream_error().delay_subscription(ms(5));
+    let sub = source.subscribe_with(log.sink(|_| {}));
+    ui.run_ready();
+    assert!(!sub.is_closed());
+    ui.close();
+    assert!(sub.is_closed());
+    assert!(log.text().contains("SchedulerGone"), "{}", log.text());
+}

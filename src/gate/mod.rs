@@ -496,8 +496,22 @@ impl<Sc: Flow, M, In, Act, P: Place, Sch> ActObserver<Sc, M, In, Act, P, Sch> {
         M: Machine<In, Act>,
         P: Port<T, E, In>,
     {
-        let Self { gate, scheduler, perform, port, .. } = self;
-        Sc::send(gate, port.input(signal), |act| perform(gate, scheduler, act));
+        self.hand_in(self.port.input(signal));
+    }
+
+    /// Hands in what is no signal of the source.
+    #[inline]
+    pub(crate) fn hand_in(&self, input: In)
+    where
+        M: Machine<In, Act>,
+    {
+        let Self { gate, scheduler, perform, .. } = self;
+        Sc::send(gate, input, |act| perform(gate, scheduler, act));
+    }
+
+    /// [`settled`] at its gate.
+    pub(crate) fn settled(&self, send: impl FnOnce(&Self)) {
+        settled(&self.gate, || send(self));
     }
 }
 

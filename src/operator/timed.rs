@@ -12,7 +12,7 @@ use rxrust::{
 
 use super::{apply::Emit, batch::BatchObserver};
 use crate::{
-    error::{PanicError, StreamError, named},
+    error::{PanicError, StreamError, catch, named, unhandled},
     gate::{
         Down, Flow, Gate, GateSubOf, Machine, Signal, Step, StopSubscription, SubOf, attach, never, settled,
     },
@@ -227,7 +227,10 @@ where
                 if self.salvage() == Step::Done {
                     return Step::Done;
                 }
-                named(|| K::NAME, || self.kernel.abandon());
+                // A panic in a closure that is told of it must not be in the error's place.
+                if let Err(panic) = catch(K::NAME, || self.kernel.abandon()) {
+                    unhandled(&panic.into());
+                }
                 self.down.error(error)
             }
             Timed::Start(Ok(())) => {

@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context as TaskContext, Poll, Wake, Waker},
     thread::{self, ThreadId},
@@ -77,6 +77,14 @@ struct Incoming<F: ?Sized> {
 struct Task<F: ?Sized> {
     future: Pin<Box<F>>,
     handle: TaskHandle,
+    alarm: Arc<Alarm>,
+}
+
+impl<F: ?Sized> Task<F> {
+    fn new(future: Pin<Box<F>>, handle: TaskHandle, alarm: &Arc<Alarm>) -> Self {
+        alarm.tasks.fetch_add(1, Ordering::Relaxed);
+        Self { future, handle, alarm: alarm.clone() }
+    }
 }
 
 impl<F: Future<Output = ()> + ?Sized> Future for Task<F> {
@@ -84,7 +92,7 @@ impl<F: Future<Output = ()> + ?Sized> Future for Task<F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<()> {
         // To poll the handle is to be woken when it is unsubscribed.
-        if Pin::new(&mut self.handle).poll(context).is_ready() {
+        if self.alarm.closed.load(Ordering::SeqCst) || Pin::new(&mut self.handle).poll(context).is_ready() {
             return Poll::Ready(());
         }
         self.future.as_mut().poll(context)
@@ -93,6 +101,7 @@ impl<F: Future<Output = ()> + ?Sized> Future for Task<F> {
 
 impl<F: ?Sized> Drop for Task<F> {
     fn drop(&mut self) {
+        self.alarm.tasks.fetch_sub(1, Ordering::Relaxed);
         self.handle.clone().unsubscribe();
     }
 }
@@ -107,6 +116,10 @@ struct Alarm {
     woken: AtomicBool,
     /// A run will look at it.
     running: AtomicBool,
+    /// The tasks are not to be run any more.
+    closed: AtomicBool,
+    /// How many have not ended. Counted here, as a task may ask while they are locked.
+    tasks: AtomicUsize,
     hook: RwLock<Option<Hook>>,
     timers: Mutex<Timers>,
     /// The thread that runs the tasks.
@@ -172,6 +185,8 @@ impl<F: Future<Output = ()> + ?Sized> EventLoop<F> {
             now: Box::new(now),
             woken: AtomicBool::new(false),
             running: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            tasks: AtomicUsize::new(0),
             hook: RwLock::default(),
             timers: Mutex::default(),
             thread: Mutex::new(thread::current().id()),
@@ -217,6 +232,10 @@ impl<F: Future<Output = ()> + ?Sized> EventLoop<F> {
             }
         }
         drop(tasks);
+        // Meanwhile, by a task or another thread.
+        if alarm.closed.load(Ordering::SeqCst) {
+            self.drop_tasks();
+        }
         alarm.running.store(false, Ordering::SeqCst);
         let more = alarm.woken.load(Ordering::SeqCst);
         if more {
@@ -238,10 +257,10 @@ impl<F: Future<Output = ()> + ?Sized> EventLoop<F> {
 
     /// The tasks that have not ended.
     pub fn tasks(&self) -> usize {
-        lock(&self.core.tasks).len() + lock(&self.core.incoming).tasks.len()
+        self.core.alarm.tasks.load(Ordering::Relaxed)
     }
 
-    /// Drops all tasks, and takes no more: what waited in them fails with
+    /// Drops all tasks, and takes no more (called by one of them, as soon as that returns): what waited in them fails with
     /// [`StreamError::SchedulerGone`](crate::StreamError::SchedulerGone), what comes later with a
     /// [`PanicError`](crate::PanicError) that says so. To schedule a task by hand panics then, as on every scheduler whose
     /// runtime has ended.
@@ -249,19 +268,22 @@ impl<F: Future<Output = ()> + ?Sized> EventLoop<F> {
         let incoming = {
             let mut incoming = lock(&self.core.incoming);
             incoming.closed = true;
+            self.core.alarm.closed.store(true, Ordering::SeqCst);
             std::mem::take(&mut incoming.tasks)
         };
         drop_caught(incoming);
-        // From within a task: the others are dropped with the last handle.
-        if let Ok(mut tasks) = self.core.tasks.try_lock() {
-            let tasks = std::mem::take(&mut *tasks);
-            drop_caught(tasks);
-        }
+        self.drop_tasks();
+    }
+
+    /// While they run, `run_ready` does it when it is through.
+    fn drop_tasks(&self) {
+        let tasks = self.core.tasks.try_lock().map(|mut tasks| std::mem::take(&mut *tasks));
+        drop_caught(tasks.ok());
     }
 
     fn spawn(&self, future: Pin<Box<F>>) -> TaskHandle {
         let handle = open_handle();
-        let task = Task { future, handle: handle.clone() };
+        let task = Task::new(future, handle.clone(), &self.core.alarm);
         let mut incoming = lock(&self.core.incoming);
         if incoming.closed {
             drop(incoming);

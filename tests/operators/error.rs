@@ -214,3 +214,20 @@ fn a_panic_in_a_notifier_is_an_error() {
     panicking.map_err(|error| error.to_string()).on_error_route(log.sink(|_| {})).subscribe(|_| {});
     assert_eq!(log.text(), "\"panic in `tap`: notified of down\" |");
 }
+
+/// A source that is gone without an end leaves nothing that the notifier could be told, and so nobody behind.
+#[test]
+fn retry_when_and_repeat_when_release_what_is_gone() {
+    let held = Arc::new(());
+    for repeats in [false, true] {
+        let (source, log) = (Kind::never().stream_error(), Log::<(), StreamError>::default());
+        let kept = held.clone();
+        let sink = log.sink(move |()| drop(kept.clone()));
+        if repeats {
+            drop(source.repeat_when(|ends| ends).subscribe_with(sink));
+        } else {
+            drop(source.retry_when(|errors| errors).subscribe_with(sink));
+        }
+        assert_eq!((Arc::strong_count(&held), log.ends()), (1, 0));
+    }
+}

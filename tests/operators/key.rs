@@ -170,3 +170,20 @@ fn what_nobody_wants_of_a_group_is_counted() {
     groups.filter(|group| *group.key() == 0).flat_map(|group| group.take(3)).subscribe_with(log.sink(|_| {}));
     assert_eq!((log.items(), drops.get()), (vec![0; 3], 7));
 }
+
+#[test]
+fn a_key_that_panics_when_it_is_kept_is_named() {
+    #[derive(Debug, PartialEq, Eq, Hash)]
+    struct Name(u8);
+    impl Clone for Name {
+        fn clone(&self) -> Self {
+            assert_ne!(self.0, 2, "no second");
+            Self(self.0)
+        }
+    }
+    let log = Log::<_, StreamError>::default();
+    let items = Kind::from_iter((1..4).map(Name)).stream_error();
+    items.group_by(|name| name).map(|group| group.key().0).subscribe_with(log.sink(|_| {}));
+    assert_eq!(log.items(), [1]);
+    assert!(log.text().contains("group_by") && log.text().contains("no second"), "{}", log.text());
+}

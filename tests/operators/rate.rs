@@ -305,3 +305,16 @@ fn throttle_first_by_key_goes_by_the_items_time_and_key() {
     assert_eq!(passed.items(), log.items());
     assert_eq!(dropped.items(), [('a', 59), ('a', 40), ('b', 64), ('b', 0)]);
 }
+
+/// A closure that panics when it is told of what an error drops does not take the error's place.
+#[test]
+fn an_error_goes_on_though_on_dropped_panics() {
+    let edges = || Edges::trailing().on_dropped(|_| panic!("rate: told of the last"));
+    let s = Scheduler::new();
+    let timed = record(s.cold("a-#").debounce_with(ms(9), edges()));
+    let notified = record(s.cold("a-#").debounce_by(after!(s, "---------x"), edges()));
+    s.advance_by(ms(20));
+    for seen in [timed, notified] {
+        rxevents::assert_marbles!(seen, "--#");
+    }
+}

@@ -395,3 +395,37 @@ fn batches_are_kept_too() {
     last.complete();
     assert_eq!(logs.map(|log| log.text()), ["2 3", "3 |"]);
 }
+
+/// A source that cannot be cloned ends the share: who comes later is told so, too.
+#[test]
+fn who_comes_after_a_failure_of_share_is_told() {
+    struct Once(Shareable<AtomicUsize>);
+    impl Clone for Once {
+        fn clone(&self) -> Self {
+            assert_eq!(self.0.fetch_add(1, Ordering::SeqCst), 0, "cloned twice");
+            Self(self.0.clone())
+        }
+    }
+    let once = Once(Shareable::default());
+    let source = Kind::from_iter([1]).stream_error().tap(move |_| {
+        let _whole = &once;
+    });
+    let shared = source.share();
+    let texts: Vec<_> = (0..3)
+        .map(|_| {
+            let log = Log::<i32, StreamError>::default();
+            let sub = shared.clone().subscribe_with(log.sink(|_| {}));
+            assert!(sub.is_closed());
+            log.text()
+        })
+        .collect();
+    assert_eq!(texts[0], "1 |");
+    assert!(texts[1].contains("cloned twice"), "{texts:?}");
+    assert!(texts[2].contains("could not be cloned"), "{texts:?}");
+}
+
+#[test]
+fn a_subscription_to_a_share_whose_source_is_gone_is_closed() {
+    let shared = Kind::never().share();
+    assert!(shared.subscribe(|()| {}).is_closed());
+}

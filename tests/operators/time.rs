@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use rxevents::{assert_marbles, prelude::*, testing::record};
+use rxevents::{assert_marbles, prelude::*, rx::subscription::IntoBoxedSubscription, testing::record};
 
-use super::flavour::{Kind, Scheduler};
-use crate::common::ms;
+use super::flavour::{Kind, Scheduler, Sub};
+use crate::common::{lock, ms};
 
 fn buffer(overflow: Overflow) -> Buffer {
     Buffer::new(2).on_overflow(overflow)
@@ -266,4 +266,32 @@ fn a_source_that_is_subscribed_to_later_may_be_stopped_by_its_first_item() {
     s.advance_by(ms(2));
     assert_eq!((few.items(), few.is_over()), (vec![0, 1], true));
     s.assert_no_leaks();
+}
+
+/// A source that emits while it is being subscribed to learns of an unsubscription in the middle.
+#[test]
+fn subscribe_on_is_unsubscribed_while_it_emits() {
+    let s = Scheduler::new();
+    let seen = Arc::new(Mutex::new(vec![]));
+    let slot: Arc<Mutex<Option<Sub>>> = Arc::default();
+    let (log, own) = (seen.clone(), slot.clone());
+    let sub = s.on(Kind::from_iter(0..)).subscribe_on(s.clone()).subscribe(move |v| {
+        lock(&log).push(v);
+        let sub = lock(&own).take_if(|_| v == 2);
+        if let Some(sub) = sub {
+            sub.unsubscribe();
+        }
+    });
+    *lock(&slot) = Some(sub.into_boxed());
+    s.run_ready();
+    assert_eq!(*lock(&seen), [0, 1, 2]);
+    s.assert_no_leaks();
+}
+
+#[test]
+fn subscribe_on_passes_batches() {
+    let s = Scheduler::new();
+    let seen = record(s.on(Kind::from_iter(0..600)).batched().subscribe_on(s.clone()).each().take(300));
+    s.run_ready();
+    assert_eq!(seen.items(), (0..300).collect::<Vec<_>>());
 }

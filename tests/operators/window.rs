@@ -431,3 +431,29 @@ fn every_item_of_a_buffer_is_accounted_for() {
     assert_eq!(error.to_string(), "`buffer`: buffer of 2 items is full");
     s.assert_no_leaks();
 }
+
+/// What a window's subscriber feeds back while it is busy, and then ends, is counted.
+#[test]
+fn what_waits_at_the_gate_of_a_window_is_counted() {
+    for (limit, before) in [(1, 1), (1, 3), (2, 1), (3, 2), (5, 5), (9, 5)] {
+        let subject = Kind::subject::<u64, Infallible>();
+        let buffer = Buffer::new(100);
+        let (drops, windows) = (buffer.drops(), Arc::new(Mutex::new(vec![])));
+        let keep = windows.clone();
+        subject.clone().window_count(100).bounded(buffer).subscribe(move |window| lock(&keep).push(window));
+        (0..before).for_each(|v| subject.clone().next(v));
+        let heard = Arc::new(Mutex::new(vec![]));
+        let (log, back) = (heard.clone(), subject.clone());
+        let window = lock(&windows).remove(0);
+        window.take(limit).subscribe(move |v| {
+            lock(&log).push(v);
+            if v < 100 {
+                back.clone().next(v + 100);
+                back.clone().next(v + 200);
+            }
+        });
+        subject.clone().next(300);
+        let fed = before + 1 + 2 * lock(&heard).iter().filter(|v| **v < 100).count() as u64;
+        assert_eq!(lock(&heard).len() as u64 + drops.get(), fed, "take({limit}) of {before}");
+    }
+}

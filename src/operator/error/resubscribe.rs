@@ -8,12 +8,15 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, catch, named},
+    error::{PanicError, StreamError, catch, drop_caught, failure_waits, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
         settled,
     },
-    operator::share::{Hosts, Subject},
+    operator::{
+        batch::BatchObserver,
+        share::{Hosts, Subject},
+    },
 };
 
 /// Subscribes again when a notifier says so, see [`retry_when`](super::ErrorOps::retry_when) and
@@ -87,6 +90,13 @@ type Input<C, S, K, W, T, X, E, P> = ActObserver<
     P,
     <C as Context>::Scheduler,
 >;
+type SourceInput<C, S, K, W, T, X, E> = SourceObserver<
+    <C as Context>::Scope,
+    MachineOf<C, S, K, W, T, X, E>,
+    When<T, X, E>,
+    WhenAct<S, Told<C, W, E>, W>,
+    <C as Context>::Scheduler,
+>;
 
 impl<S, F, N, K, W, T, X, E, C, U, V> CoreObservable<C> for Resubscribe<S, F, N, K, W, T, X, E>
 where
@@ -100,7 +110,7 @@ where
     N: Observable,
     N::Inner: CoreObservable<C::With<Input<C, S, K, W, T, X, E, Notifier>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
-    S: Clone + CoreObservable<C::With<Input<C, S, K, W, T, X, E, Source>>, Unsub = U>,
+    S: Clone + CoreObservable<C::With<SourceInput<C, S, K, W, T, X, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = GateSubOf<C, MachineOf<C, S, K, W, T, X, E>, When<T, X, E>>;
@@ -112,7 +122,7 @@ where
         let gate = C::Scope::gate(Resubscribing {
             down: Down::new(down),
             source,
-            told: told.clone(),
+            told: Some(told.clone()),
             busy: true,
             ended: None,
             due: true,
@@ -131,7 +141,7 @@ where
             W: Clone + 'static,
             E: Clone + 'static,
             K: Occasion<W, E>,
-            S: Clone + CoreObservable<C::With<Input<C, S, K, W, T, X, E, Source>>, Unsub = U>,
+            S: Clone + CoreObservable<C::With<SourceInput<C, S, K, W, T, X, E>>, Unsub = U>,
             U: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
             let mut next = Some(first);
@@ -140,6 +150,7 @@ where
                     WhenAct::Subscribe(source) => {
                         let observer =
                             ActObserver::new(gate, scheduler, perform::<C, S, K, W, T, X, E, U>, Source);
+                        let observer = SourceObserver::new(observer);
                         attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
                     }
                     WhenAct::Tell(mut told, what) => told.next(what),
@@ -178,6 +189,8 @@ pub enum When<T, X, E> {
     Source(Signal<T, E>),
     /// From the notifier.
     Notifier(Signal<X, E>),
+    /// The source has dropped its observer without an end.
+    Gone,
     /// The thread that subscribed, or told the notifier, is free.
     Free,
     /// There is no notifier.
@@ -213,11 +226,77 @@ impl<T, X, E> Port<X, E, When<T, X, E>> for Notifier {
     }
 }
 
+/// The observer of the source.
+pub struct SourceObserver<Sc: Flow, M, In, Act, Sch> {
+    /// Until it has ended.
+    live: Option<ActObserver<Sc, M, In, Act, Source, Sch>>,
+    /// Sends [`When::Gone`]; a function, as a `Drop` has no bounds of its own.
+    gone: fn(&ActObserver<Sc, M, In, Act, Source, Sch>),
+}
+
+impl<Sc: Flow, M, T, X, E, Act, Sch> SourceObserver<Sc, M, When<T, X, E>, Act, Sch> {
+    fn new(live: ActObserver<Sc, M, When<T, X, E>, Act, Source, Sch>) -> Self
+    where
+        M: Machine<When<T, X, E>, Act>,
+    {
+        Self { live: Some(live), gone: |live| live.settled(|live| live.hand_in(When::Gone)) }
+    }
+}
+
+impl<Sc: Flow, M, In, Act, Sch> Drop for SourceObserver<Sc, M, In, Act, Sch> {
+    fn drop(&mut self) {
+        if let Some(live) = self.live.take()
+            && !failure_waits()
+            && !std::thread::panicking()
+        {
+            (self.gone)(&live);
+        }
+    }
+}
+
+impl<Sc, M, T, X, E, Act, Sch> Observer<T, E> for SourceObserver<Sc, M, When<T, X, E>, Act, Sch>
+where
+    Sc: Flow,
+    M: Machine<When<T, X, E>, Act>,
+{
+    #[inline]
+    fn next(&mut self, item: T) {
+        if let Some(live) = &mut self.live {
+            live.next(item);
+        }
+    }
+
+    fn error(mut self, error: E) {
+        if let Some(live) = self.live.take() {
+            live.error(error);
+        }
+    }
+
+    fn complete(mut self) {
+        if let Some(live) = self.live.take() {
+            Observer::<T, E>::complete(live);
+        }
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.live.as_ref().is_none_or(Observer::<T, E>::is_closed)
+    }
+}
+
+impl<Sc, M, T, X, E, Act, Sch> BatchObserver<T, E> for SourceObserver<Sc, M, When<T, X, E>, Act, Sch>
+where
+    Sc: Flow,
+    M: Machine<When<T, X, E>, Act>,
+{
+}
+
 /// The state of a source with a notifier.
 pub struct Resubscribing<O, S, H, K, W, T, X, E> {
     down: Down<O>,
     source: S,
-    told: H,
+    /// What the notifier hears of, and what may keep it, and so this, alive; until it can hear no more.
+    told: Option<H>,
     /// Somebody is subscribing or telling: the next act waits for that.
     busy: bool,
     /// How the source ended, which the notifier does not know yet.
@@ -242,10 +321,13 @@ where
         }
         if let Some(end) = self.ended.take() {
             return match K::of(end) {
-                Ok(what) => {
-                    self.busy = true;
-                    Step::Act(WhenAct::Tell(self.told.clone(), what))
-                }
+                Ok(what) => match self.told.clone() {
+                    Some(told) => {
+                        self.busy = true;
+                        Step::Act(WhenAct::Tell(told, what))
+                    }
+                    None => Step::Continue,
+                },
                 Err(Ok(())) => self.down.complete(),
                 Err(Err(error)) => self.down.error(error),
             };
@@ -270,6 +352,7 @@ where
             When::Notifier(Signal::Next(_)) => self.due |= !self.live,
             When::Notifier(Signal::Complete) => return self.down.complete(),
             When::Notifier(Signal::Error(error)) => return self.down.error(error),
+            When::Gone => drop_caught(self.told.take()),
             When::Free => self.busy = false,
             When::Panicked(panic) => return self.down.fail(panic),
         }

@@ -263,7 +263,7 @@ where
         let key = named(|| "group_by", || key(&item));
         if !keeper.listens() {
             // No groups are opened any more.
-            let put = match groups.find(key) {
+            let put = match named(|| "group_by", || groups.find(key)) {
                 Some(open) => put(&open.feed, item, buffer, keeper),
                 None => {
                     buffer.dropped(&QueueMeter::default(), 1);
@@ -278,7 +278,7 @@ where
             new = Some((key.to_owned(), feed.clone(), window));
             Open { number, feed }
         };
-        match groups.get_or_evict(key, "group_by", open) {
+        match named(|| "group_by", || groups.get_or_evict(key, "group_by", open)) {
             Ok((open, evicted)) => match new {
                 None => {
                     let put = put(&open.feed, item, buffer, keeper);
@@ -331,7 +331,7 @@ where
             evicted.feed.complete();
         }
         let source = named(|| "group_by", || self.duration.of(&key));
-        let group = Group { key: key.clone(), window };
+        let group = Group { key: named(|| "group_by", || key.clone()), window };
         let step: Step<Infallible> = self.down.next(W::from_parts(group, self.scheduler.clone()));
         if step == Step::Done {
             self.down.release();

@@ -15,7 +15,7 @@ use rxrust::{
 
 use super::Thin;
 use crate::{
-    error::{StreamError, named},
+    error::{StreamError, catch, named, unhandled},
     gate::{
         ActObserver, Down, Flow, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf, attach,
         settled,
@@ -259,7 +259,10 @@ where
                 self.emit(emit, opened)
             }
             By::Source(Signal::Error(error)) | By::Notifier(_, Signal::Error(error)) => {
-                named(|| K::BY, || kernel.abandon());
+                // A panic in a closure that is told of it must not be in the error's place.
+                if let Err(panic) = catch(K::BY, || kernel.abandon()) {
+                    unhandled(&panic.into());
+                }
                 self.down.error(error)
             }
             By::Subscribed(number, sub) => {

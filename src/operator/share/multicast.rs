@@ -18,7 +18,7 @@ use super::{
     subject::{Cast, Hosts, IntoListener, Latest, Listener, Subscriber},
 };
 use crate::{
-    error::{StreamError, catch, drop_caught, named, take_failure, unhandled},
+    error::{PanicError, StreamError, catch, drop_caught, named, take_failure, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, SubOf, settled},
     operator::batch::BatchObserver,
     time::Clock,
@@ -139,7 +139,12 @@ where
     fn subscribe(self, context: C) -> Self::Unsub {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (subscriber, alive) = Subscriber::new(id, context.into_inner().into_listener());
-        self.feed(ShareIn::Subscribe(subscriber));
+        if self.gate.closed() {
+            let message = "the source could not be cloned".into();
+            subscriber.fail(PanicError { operator: "share", message }.into());
+        } else {
+            self.feed(ShareIn::Subscribe(subscriber));
+        }
         ShareSubscription { gate: self.gate.downgrade(), feed: self.feed, id, alive }
     }
 }
@@ -367,7 +372,7 @@ where
         for subscriber in lost.take_subscribers() {
             match &failure {
                 Some(failure) => subscriber.fail(failure.clone()),
-                None => drop_caught(subscriber),
+                None => subscriber.release(),
             }
         }
     }

@@ -239,6 +239,11 @@ impl<O> Subscriber<O> {
         self.listener.take()
     }
 
+    /// It is told nothing.
+    pub(super) fn release(mut self) {
+        drop_caught(self.retire());
+    }
+
     fn end<T, E>(mut self, end: Result<(), E>)
     where
         O: Listener<T, E>,

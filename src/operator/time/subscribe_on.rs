@@ -1,5 +1,6 @@
 use std::{
     future::Future,
+    iter,
     marker::PhantomData,
     pin::Pin,
     task::{Context as TaskContext, Poll},
@@ -16,6 +17,7 @@ use rxrust::{
 
 use crate::{
     error::{StreamError, catch, drop_caught, fail, unhandled},
+    operator::batch::{Batch, BatchObserver},
     time::{Cancel, Clock, Sleeper, deadline},
 };
 
@@ -44,28 +46,32 @@ impl<S, Sch, T, E> ObservableType for SubscribeOn<S, Sch, T, E> {
     type Err = E;
 }
 
+/// What the source is given, in context `C`.
+type Down<C> = <C as Context>::With<Wanted<<C as Context>::Inner>>;
 /// What the task and the subscription share, in context `C`.
-type SlotOf<S, C, U> = <C as Context>::RcMut<Slot<S, C, U>>;
+type SlotOf<S, C, U> = <C as Context>::RcMut<Slot<S, Down<C>, U>>;
 
 impl<S, Sch, T, E, C, U> CoreObservable<C> for SubscribeOn<S, Sch, T, E>
 where
     C: Context,
     C::Inner: Observer<T, E>,
     E: 'static,
-    S: CoreObservable<C, Unsub = U>,
+    S: CoreObservable<Down<C>, Unsub = U>,
     U: Subscription,
-    Sch: Clock + SleepProvider + Scheduler<Later<Sch, SlotOf<S, C, U>, S, C, U>>,
+    Sch: Clock + SleepProvider + Scheduler<Later<Sch, SlotOf<S, C, U>, S, Down<C>, U>>,
 {
     type Unsub = LaterSubscription<SlotOf<S, C, U>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let Self { source, scheduler, delay, name, .. } = self;
-        let live = Some((source, context));
-        let slot = C::RcMut::from(Slot { live, taken: false, subscription: None });
         let cancel = Cancel::default();
+        let wanted = cancel.clone();
+        let live = Some((source, context.transform(|down| Wanted { down, cancel: wanted })));
+        let slot = C::RcMut::from(Slot { live, taken: false, failed: false, subscription: None });
         let fails = |slot: &SlotOf<S, C, U>, failure| {
             let live = slot.rc_deref_mut().live.take();
             if let Some((source, context)) = live {
+                slot.rc_deref_mut().failed = true;
                 drop_caught(source);
                 fail(context.into_inner(), failure);
             }
@@ -90,8 +96,8 @@ where
         match catch(name, || drop(scheduler.schedule(task, None))) {
             Ok(()) => slot.rc_deref_mut().taken = true,
             Err(panic) => {
-                cancel.cancel();
                 fails(&slot, panic.into());
+                cancel.cancel();
             }
         }
         LaterSubscription { slot, cancel }
@@ -103,7 +109,48 @@ pub struct Slot<S, C, U> {
     live: Option<(S, C)>,
     /// The scheduler has taken the task.
     taken: bool,
+    /// There will be no subscription.
+    failed: bool,
     subscription: Option<U>,
+}
+
+/// The observer below: a source that emits while it is being subscribed to has no other way to learn of an unsubscription.
+pub struct Wanted<O> {
+    down: O,
+    cancel: Cancel,
+}
+
+impl<O: Observer<T, E>, T, E> Observer<T, E> for Wanted<O> {
+    #[inline]
+    fn next(&mut self, item: T) {
+        if !self.cancel.cancelled() {
+            self.down.next(item);
+        }
+    }
+
+    fn error(self, error: E) {
+        if !self.cancel.cancelled() {
+            self.down.error(error);
+        }
+    }
+
+    fn complete(self) {
+        if !self.cancel.cancelled() {
+            self.down.complete();
+        }
+    }
+
+    #[inline]
+    fn is_closed(&self) -> bool {
+        self.cancel.cancelled() || self.down.is_closed()
+    }
+}
+
+impl<O: BatchObserver<T, E>, T, E> BatchObserver<T, E> for Wanted<O> {
+    fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
+        let Self { down, cancel } = self;
+        down.take_batch(&mut iter::from_fn(|| if cancel.cancelled() { None } else { items.pull() }));
+    }
 }
 
 /// The task that subscribes to a source.
@@ -157,6 +204,7 @@ where
             Ok(None) => return Poll::Pending,
             Ok(Some(_)) => {
                 if let Err(panic) = catch(this.name, || (this.start)(&this.slot)) {
+                    this.slot.rc_deref_mut().failed = true;
                     unhandled(&panic.into());
                 }
             }
@@ -202,7 +250,8 @@ where
 
     fn is_closed(&self) -> bool {
         let slot = self.slot.rc_deref_mut();
-        let ended = slot.live.is_none() && slot.subscription.as_ref().is_some_and(Subscription::is_closed);
-        ended || self.cancel.cancelled()
+        slot.failed
+            || slot.subscription.as_ref().is_some_and(Subscription::is_closed)
+            || self.cancel.cancelled()
     }
 }

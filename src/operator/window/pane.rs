@@ -1,6 +1,12 @@
 //! One window: a stream of its own.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use rxrust::{
     context::Context,
@@ -84,32 +90,36 @@ impl<T, E, Sc: Hosts<T, E>> Subscription for WindowSubscription<T, E, Sc> {
 
 impl<T, E, Sc: Hosts<T, E>> Clone for WindowFeed<T, E, Sc> {
     fn clone(&self) -> Self {
-        Self { gate: self.gate.clone() }
+        Self { gate: self.gate.clone(), fed: self.fed.clone() }
     }
 }
 
 /// The end of a window where its items come from.
 pub struct WindowFeed<T: 'static, E: 'static, Sc: Hosts<T, E>> {
     gate: PaneGate<T, E, Sc>,
+    fed: Fed,
 }
 
 impl<T, E, Sc: Hosts<T, E>> WindowFeed<T, E, Sc> {
     /// A window, and its feed.
     pub(crate) fn open(buffer: &Buffer, keeper: &Keeper<Sc>) -> (Self, Window<T, E, Sc>) {
+        let fed = Fed::default();
         let gate = Sc::gate(Pane {
+            fed: fed.clone(),
+            taken: 0,
             listener: None,
             waiting: Held::open(buffer),
             buffer: buffer.clone(),
             end: None,
             live: Some(Live::new(keeper)),
         });
-        (Self { gate: gate.clone() }, Window { gate: Some(gate) })
+        (Self { gate: gate.clone(), fed }, Window { gate: Some(gate) })
     }
 
     /// `false` where nobody listens any more.
     #[inline]
     pub(crate) fn next(&self, item: T) -> bool {
-        if self.gate.closed() {
+        if self.gate.closed() || !self.fed.add(Sc::THREADS) {
             return false;
         }
         Sc::send(&self.gate, PaneIn::Signal(Signal::Next(item)), never);
@@ -133,6 +143,31 @@ impl<T, E, Sc: Hosts<T, E>> WindowFeed<T, E, Sc> {
     }
 }
 
+/// How many items a window was fed. Those that it has not taken when it ends were left at its gate: they came while it was
+/// busy, by another thread or by its own subscriber.
+#[derive(Debug, Clone, Default)]
+struct Fed(Arc<AtomicU64>);
+
+impl Fed {
+    const OVER: u64 = 1 << 63;
+
+    /// One more, unless the window is over. Only the operator feeds it.
+    #[inline]
+    fn add(&self, threads: bool) -> bool {
+        if threads {
+            return self.0.fetch_add(1, Ordering::Relaxed) < Self::OVER;
+        }
+        let fed = self.0.load(Ordering::Relaxed);
+        self.0.store(fed + 1, Ordering::Relaxed);
+        fed < Self::OVER
+    }
+
+    /// All of them; the window is over.
+    fn end(&self) -> u64 {
+        self.0.swap(Self::OVER, Ordering::Relaxed)
+    }
+}
+
 /// The inputs of a window.
 pub enum PaneIn<T, E, L> {
     /// From the operator.
@@ -147,6 +182,9 @@ pub enum PaneIn<T, E, L> {
 
 /// The state of a window.
 pub struct Pane<T: 'static, E: 'static, Sc: Hosts<T, E>> {
+    fed: Fed,
+    /// How many of them have arrived.
+    taken: u64,
     listener: Option<Sc::Listener>,
     waiting: Held<T>,
     buffer: Buffer,
@@ -159,6 +197,13 @@ pub struct Pane<T: 'static, E: 'static, Sc: Hosts<T, E>> {
 enum End<E> {
     Signal(Result<(), E>),
     Failure(StreamError),
+}
+
+impl<T, E, Sc: Hosts<T, E>> Drop for Pane<T, E, Sc> {
+    fn drop(&mut self) {
+        let left = self.fed.end().saturating_sub(self.taken);
+        self.buffer.dropped(self.waiting.meter(), left);
+    }
 }
 
 impl<T, E, Sc: Hosts<T, E>> Pane<T, E, Sc> {
@@ -237,7 +282,10 @@ impl<T, E, Sc: Hosts<T, E>> Machine<Input<T, E, Sc>> for Pane<T, E, Sc> {
     #[inline(always)]
     fn on(&mut self, input: Input<T, E, Sc>) -> Step<Infallible> {
         match input {
-            PaneIn::Signal(Signal::Next(item)) => self.next(item),
+            PaneIn::Signal(Signal::Next(item)) => {
+                self.taken += 1;
+                self.next(item)
+            }
             PaneIn::Signal(Signal::Complete) => self.end(End::Signal(Ok(()))),
             PaneIn::Signal(Signal::Error(error)) => self.end(End::Signal(Err(error))),
             PaneIn::Fail(failure) => self.end(End::Failure(failure)),
