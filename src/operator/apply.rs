@@ -70,12 +70,13 @@ pub trait Kernel<I, T> {
 }
 
 /// A source with a [`Kernel`] below it.
-#[derive(Clone)]
 pub struct Apply<S, K, I, T> {
     source: S,
     kernel: K,
     types: PhantomData<fn(I) -> T>,
 }
+
+clone_by_fields!(Apply<S, K, I, T>: source, kernel, types where S, K);
 
 impl<S, K, I, T> Apply<S, K, I, T> {
     pub(crate) fn new(source: S, kernel: K) -> Self {

@@ -4,6 +4,21 @@
 //! input and no clock is a [`Kernel`](apply::Kernel); one with several inputs, a thread or a timer is a
 //! [`Machine`](crate::gate::Machine) in a [`Gate`](crate::gate::Gate).
 
+/// `Clone` of what is kept. A derived one would ask it of all types, those of the items and errors included, which are only
+/// named; `where` are the types that are kept.
+macro_rules! clone_by_fields {
+    ($name:ident<$($param:ident),*>: $($field:ident),* where $($kept:ident),*) => {
+        impl<$($param),*> Clone for $name<$($param),*>
+        where
+            $($kept: Clone),*
+        {
+            fn clone(&self) -> Self {
+                Self { $($field: self.$field.clone()),* }
+            }
+        }
+    };
+}
+
 pub mod aggregate;
 pub mod apply;
 pub mod batch;

@@ -72,12 +72,13 @@ pub trait TimedKernel<I, T> {
 }
 
 /// A source with a [`TimedKernel`] below it.
-#[derive(Clone)]
 pub struct TimedApply<S, K, I, T, E> {
     source: S,
     kernel: K,
     types: PhantomData<fn(I) -> (T, E)>,
 }
+
+clone_by_fields!(TimedApply<S, K, I, T, E>: source, kernel, types where S, K);
 
 impl<S, K, I, T, E> TimedApply<S, K, I, T, E> {
     pub(crate) fn new(source: S, kernel: K) -> Self {

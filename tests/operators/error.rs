@@ -231,3 +231,19 @@ fn retry_when_and_repeat_when_release_what_is_gone() {
         assert_eq!((Arc::strong_count(&held), log.ends()), (1, 0));
     }
 }
+
+/// What is retried and repeated needs a source that can be cloned, but neither its items nor its error.
+#[test]
+fn items_and_errors_need_not_be_clone() {
+    struct Item(i32);
+    #[derive(Debug)]
+    struct Down;
+    let s = Scheduler::new();
+    let numbers = || s.on(Kind::from_iter(0..3)).map(Item).map_err(|_| Down);
+    let whole = numbers().merge(numbers()).timestamp().map(|stamped| stamped.value);
+    let zipped = whole.zip(numbers()).map(|(a, b)| a.0 + b.0).finalize(|| {}).on_complete(|| {});
+    let seen = record(zipped.repeat(2).retry_with(Retry::times(1).when(|_: &Down| true)));
+    s.advance_by(ms(10));
+    assert_eq!(seen.items(), [0, 2, 4, 0, 2, 4]);
+    s.assert_no_leaks();
+}

@@ -20,12 +20,13 @@ use crate::{
 };
 
 /// See [`amb`](super::CombineOps::amb).
-#[derive(Clone)]
 pub struct Amb<A, B, T, E> {
     left: A,
     right: B,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(Amb<A, B, T, E>: left, right, types where A, B);
 
 impl<A, B, T, E> Amb<A, B, T, E> {
     pub(super) fn new(left: A, right: B) -> Self {
@@ -42,11 +43,12 @@ impl<A, B, T, E> ObservableType for Amb<A, B, T, E> {
 }
 
 /// The first of many sources of one type, see [`amb_all`](crate::operator::create::CreateOps::amb_all).
-#[derive(Clone)]
 pub struct AmbAll<S, T, E> {
     sources: Vec<S>,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(AmbAll<S, T, E>: sources, types where S);
 
 impl<S, T, E> AmbAll<S, T, E> {
     pub(crate) fn new(sources: Vec<S>) -> Self {

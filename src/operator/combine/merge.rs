@@ -15,12 +15,13 @@ use crate::{
 
 /// See [`merge`](super::CombineOps::merge) and [`merge_delay_error`](super::CombineOps::merge_delay_error), whose error
 /// is another, `X`.
-#[derive(Clone)]
 pub struct Merge<A, B, T, E, R = AtOnce, X = E> {
     left: A,
     right: B,
     types: PhantomData<fn() -> (T, E, R, X)>,
 }
+
+clone_by_fields!(Merge<A, B, T, E, R, X>: left, right, types where A, B);
 
 impl<A, B, T, E, R, X> Merge<A, B, T, E, R, X> {
     pub(super) fn new(left: A, right: B) -> Self {
@@ -66,11 +67,12 @@ where
 
 /// All of many sources of one type, see [`merge_all`](crate::operator::create::CreateOps::merge_all) and
 /// [`merge_all_delay_error`](crate::operator::create::CreateOps::merge_all_delay_error).
-#[derive(Clone)]
 pub struct MergeAll<S, T, E, R = AtOnce, X = E> {
     sources: Vec<S>,
     types: PhantomData<fn() -> (T, E, R, X)>,
 }
+
+clone_by_fields!(MergeAll<S, T, E, R, X>: sources, types where S);
 
 impl<S, T, E, R, X> MergeAll<S, T, E, R, X> {
     pub(crate) fn new(sources: Vec<S>) -> Self {

@@ -641,12 +641,22 @@ macro_rules! two_sources {
         order $first:ident then $second:ident
     ) => {
         $(#[$doc])*
-        #[derive(Clone)]
         pub struct $name<A, B, $($param,)* E> {
             left: A,
             right: B,
             $($field: $ty,)*
             types: std::marker::PhantomData<fn() -> ($($param,)* E)>,
+        }
+
+        #[allow(trivial_bounds)]
+        impl<A: Clone, B: Clone, $($param,)* E> Clone for $name<A, B, $($param,)* E>
+        where
+            $($ty: Clone,)*
+        {
+            fn clone(&self) -> Self {
+                let Self { left, right, types, .. } = self;
+                Self { left: left.clone(), right: right.clone(), $($field: self.$field.clone(),)* types: *types }
+            }
         }
 
         impl<A, B, $($param,)* E> $name<A, B, $($param,)* E> {

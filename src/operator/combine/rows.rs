@@ -15,12 +15,13 @@ use crate::{
 /// Items of many sources of one type, one of each in a row, see
 /// [`combine_latest_all`](crate::operator::create::CreateOps::combine_latest_all) and
 /// [`zip_all`](crate::operator::create::CreateOps::zip_all).
-#[derive(Clone)]
 pub struct InRows<S, K, T, R, E> {
     sources: Vec<S>,
     rows: K,
     types: PhantomData<fn() -> (T, R, E)>,
 }
+
+clone_by_fields!(InRows<S, K, T, R, E>: sources, rows, types where S, K);
 
 impl<S, K, T, R, E> InRows<S, K, T, R, E> {
     pub(crate) fn new(sources: Vec<S>, rows: K) -> Self {

@@ -13,12 +13,13 @@ use crate::{
 };
 
 /// See [`start_with`](super::CombineOps::start_with).
-#[derive(Clone)]
 pub struct StartWith<S, I, T, E> {
     source: S,
     items: I,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(StartWith<S, I, T, E>: source, items, types where S, I);
 
 impl<S, I, T, E> StartWith<S, I, T, E> {
     pub(super) fn new(source: S, items: I) -> Self {

@@ -13,12 +13,13 @@ use crate::{
 };
 
 /// See [`finalize`](super::ErrorOps::finalize).
-#[derive(Clone)]
 pub struct Finalize<S, F, T, E> {
     source: S,
     f: F,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(Finalize<S, F, T, E>: source, f, types where S, F);
 
 impl<S, F, T, E> Finalize<S, F, T, E> {
     pub(crate) fn new(source: S, f: F) -> Self {

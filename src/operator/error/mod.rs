@@ -170,6 +170,8 @@ pub trait ErrorOps: Observable + 'static {
     ///
     /// Holds the source, to subscribe to it again, until the output ends or is unsubscribed.
     ///
+    /// Over a subject, unsubscribe, or end the subject: they keep each other, even when nobody else has either.
+    ///
     /// ```
     /// use rxevents::prelude::*;
     /// use std::{cell::RefCell, rc::Rc};
@@ -289,11 +291,20 @@ macro_rules! at_the_end {
         complete |$down2:ident $(, $($use2:ident),*)?| $on_complete:expr
     ) => {
         $(#[$doc])*
-        #[derive(Clone)]
         pub struct $name<S, $($param,)* T, E> {
             source: S,
             $($field: $ty,)*
             types: std::marker::PhantomData<fn() -> (T, E)>,
+        }
+
+        #[allow(trivial_bounds)]
+        impl<S: Clone, $($param,)* T, E> Clone for $name<S, $($param,)* T, E>
+        where
+            $($ty: Clone,)*
+        {
+            fn clone(&self) -> Self {
+                Self { source: self.source.clone(), $($field: self.$field.clone(),)* types: self.types }
+            }
         }
 
         impl<S, $($param,)* T, E> $name<S, $($param,)* T, E> {

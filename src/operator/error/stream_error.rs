@@ -50,11 +50,12 @@ impl ToStreamError for Box<dyn std::error::Error + Send + Sync> {
 }
 
 /// See [`stream_error`](super::ErrorOps::stream_error).
-#[derive(Clone)]
 pub struct IntoStreamError<S, T, E> {
     source: S,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(IntoStreamError<S, T, E>: source, types where S);
 
 impl<S, T, E> IntoStreamError<S, T, E> {
     pub(super) fn new(source: S) -> Self {

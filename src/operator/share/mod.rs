@@ -139,7 +139,8 @@ type KeptOf<C, T> = Kept<T, <C as Context>::Scheduler>;
 ///
 /// The source is subscribed to on its own scheduler, again for each run, so it must be `Clone`. Items are handed on as a
 /// [`Subject`] does it: what a subscriber feeds back comes after, a subscriber that panics ends alone, and two threads are
-/// serialised. Each costs one clone for each subscriber but the last; memory: the subscribers, and a clone of the source.
+/// serialised. Each costs one clone for each subscriber but the last; memory: the subscribers, and a clone of the source. A
+/// subject as the source and what is shared keep each other while there are subscribers: unsubscribe them, or end it.
 pub trait ShareOps: Observable + 'static {
     /// All subscribers share one subscription to the source (ReactiveX `publish().refCount()`, RxJS `share`): it begins
     /// with the first subscriber and ends when the last one has gone.
@@ -151,8 +152,8 @@ pub trait ShareOps: Observable + 'static {
     /// second        --2---3---|
     /// ```
     /// After an error, after the completion, or when all have gone, who comes next begins a new run of the source. That
-    /// holds from when the first subscriber is told of the end: if all of them [`retry_with`](super::error::ErrorOps::retry_with), they
-    /// share the next run, too. A source that emits while it is subscribed to gives all to the first subscriber.
+    /// holds from when the first subscriber is told of the end: if all of them [`retry_with`](super::error::ErrorOps::retry_with), they share the
+    /// next run, too. A source that emits while it is subscribed to gives all to the first subscriber.
     ///
     /// ```
     /// use rxevents::prelude::*;

@@ -230,7 +230,8 @@ impl<Sc: Hosts<T, E>, Sch, S, T, E, V> Connect for Connectable<Sc, Sch, S, T, E,
     }
 }
 
-/// The connection of a [`Connectable`]: unsubscribing it unsubscribes the source. Dropping it does nothing.
+/// The connection of a [`Connectable`]: unsubscribing it unsubscribes the source. Dropping it leaves
+/// the source connected, until it ends or a later connection is ended.
 pub struct Connection<Sc: Hosts<T, E>, Sch, S, T, E, V> {
     gate: WeakShare<Sc, Sch, S, T, E, V>,
     feed: Feed<Sc, Sch, S, T, E, V>,

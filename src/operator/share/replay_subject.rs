@@ -4,7 +4,7 @@ use super::subject::{Hosts, Hub, Latest};
 use crate::time::Clock;
 
 /// What is kept for late subscribers: the last items, or those of the last while, or both. What goes beyond, goes oldest
-/// first. At least one item is kept, and by default at most 1,048,576 are.
+/// first. At least one item is kept (unless it is too old), and by default at most 1,048,576 are.
 ///
 /// ```
 /// use rxevents::prelude::*;

@@ -39,7 +39,6 @@ const PATIENCE: u32 = 64;
 
 /// See [`observe_on`](super::TimeOps::observe_on) and
 /// [`on_backpressure_buffer`](super::TimeOps::on_backpressure_buffer).
-#[derive(Clone)]
 pub struct ObserveOn<S, Sch, I, E, D = Ignore> {
     source: S,
     scheduler: Sch,
@@ -51,6 +50,8 @@ pub struct ObserveOn<S, Sch, I, E, D = Ignore> {
     take: usize,
     types: PhantomData<fn() -> (I, E)>,
 }
+
+clone_by_fields!(ObserveOn<S, Sch, I, E, D>: source, scheduler, buffer, on_dropped, name, take, types where S, Sch, D);
 
 impl<S, Sch, I, E> ObserveOn<S, Sch, I, E> {
     pub(super) fn new(source: S, scheduler: Sch, buffer: Buffer) -> Self {

@@ -22,7 +22,6 @@ use crate::{
 };
 
 /// See [`subscribe_on`](super::TimeOps::subscribe_on) and [`delay_subscription`](super::TimeOps::delay_subscription).
-#[derive(Clone)]
 pub struct SubscribeOn<S, Sch, T, E> {
     source: S,
     scheduler: Sch,
@@ -31,6 +30,8 @@ pub struct SubscribeOn<S, Sch, T, E> {
     name: &'static str,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(SubscribeOn<S, Sch, T, E>: source, scheduler, delay, name, types where S, Sch);
 
 impl<S, Sch, T, E> SubscribeOn<S, Sch, T, E> {
     pub(super) fn new(source: S, scheduler: Sch, delay: Duration, name: &'static str) -> Self {

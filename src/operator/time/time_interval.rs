@@ -21,11 +21,12 @@ pub struct TimeInterval<T> {
 }
 
 /// See [`time_interval`](super::TimeOps::time_interval).
-#[derive(Clone)]
 pub struct TimeIntervals<S, I> {
     source: S,
     types: PhantomData<fn() -> I>,
 }
+
+clone_by_fields!(TimeIntervals<S, I>: source, types where S);
 
 impl<S, I> TimeIntervals<S, I> {
     pub(super) fn new(source: S) -> Self {

@@ -31,11 +31,12 @@ impl BesideError<StreamError> for StreamError {
 }
 
 /// See [`dematerialize`](super::TransformOps::dematerialize).
-#[derive(Clone)]
 pub struct Dematerialize<S, T, E> {
     source: S,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(Dematerialize<S, T, E>: source, types where S);
 
 impl<S, T, E> Dematerialize<S, T, E> {
     pub(super) fn new(source: S) -> Self {

@@ -13,11 +13,12 @@ use crate::{
 };
 
 /// See [`materialize`](super::TransformOps::materialize).
-#[derive(Clone)]
 pub struct Materialize<S, T, E> {
     source: S,
     types: PhantomData<fn() -> (T, E)>,
 }
+
+clone_by_fields!(Materialize<S, T, E>: source, types where S);
 
 impl<S, T, E> Materialize<S, T, E> {
     pub(super) fn new(source: S) -> Self {

@@ -20,12 +20,13 @@ pub struct FlagOutliers {
 }
 
 /// See [`flag_outliers_by`](super::WindowOps::flag_outliers_by).
-#[derive(Clone)]
 pub struct FlagOutliersBy<F, I> {
     ratio: f64,
     value: F,
     item: PhantomData<fn(&I)>,
 }
+
+clone_by_fields!(FlagOutliersBy<F, I>: ratio, value, item where F);
 
 impl<F, I> FlagOutliersBy<F, I> {
     pub(super) fn new(ratio: f64, value: F) -> Self {

@@ -32,13 +32,14 @@ pub trait Pace<I> {
 }
 
 /// A source with buffers or windows (`G`) of a [`Pace`] below it.
-#[derive(Clone)]
 pub struct Paced<S, P, G, I, T, E> {
     source: S,
     pace: P,
     collect: G,
     types: PhantomData<fn(I) -> (T, E)>,
 }
+
+clone_by_fields!(Paced<S, P, G, I, T, E>: source, pace, collect, types where S, P, G);
 
 impl<S, P, G: Default, I, T, E> Paced<S, P, G, I, T, E> {
     pub(super) fn new(source: S, pace: P) -> Self {
