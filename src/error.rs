@@ -139,6 +139,13 @@ pub(crate) fn catch<R>(operator: &'static str, f: impl FnOnce() -> R) -> Result<
     }
 }
 
+/// Runs `f`; a panic in it is nobody's but the hook's.
+pub(crate) fn caught(operator: &'static str, f: impl FnOnce()) {
+    if let Err(panic) = catch(operator, f) {
+        unhandled(&panic.into());
+    }
+}
+
 /// Runs a source that pushes its items into `down` before it returns, and ends `down` after it.
 #[inline(always)]
 pub(crate) fn push<T, E: 'static, O: Observer<T, E>>(
@@ -214,23 +221,17 @@ pub(crate) fn fail<T, E: 'static, O: Observer<T, E>>(down: O, failure: impl Into
 
 /// Completes `down`; a panic in that is nobody's but the hook's.
 pub(crate) fn complete<T, E, O: Observer<T, E>>(down: O) {
-    if let Err(panic) = catch("complete", || down.complete()) {
-        unhandled(&panic.into());
-    }
+    caught("complete", || down.complete());
 }
 
 /// Passes an error to `down`; a panic in that is nobody's but the hook's.
 pub(crate) fn error<T, E, O: Observer<T, E>>(down: O, error: E) {
-    if let Err(panic) = catch("error", || down.error(error)) {
-        unhandled(&panic.into());
-    }
+    caught("error", || down.error(error));
 }
 
 /// Drops users' closures or items, whose own drop may panic.
 pub(crate) fn drop_caught<O>(gone: O) {
-    if let Err(panic) = catch("drop", || drop(gone)) {
-        unhandled(&panic.into());
-    }
+    caught("drop", || drop(gone));
 }
 
 /// Drops what a failure ended, which may take the failure.

@@ -8,7 +8,7 @@ use std::{
 use rxrust::subscription::{BoxedSubscription, Subscription};
 
 use super::{Gate, Machine, Step, never, panic_of_machine};
-use crate::error::{StreamError, catch, drop_caught, failure_waits, unhandled};
+use crate::error::{StreamError, caught, drop_caught, failure_waits};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
 pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
@@ -209,9 +209,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         let Some(mut machine) = guard.take() else { return };
         drop(guard);
         let failure = panic_of_machine();
-        if let Err(panic) = catch("error", || (inner.fail)(&mut machine, failure)) {
-            unhandled(&panic.into());
-        }
+        caught("error", || (inner.fail)(&mut machine, failure));
         inner.release(Some(machine));
     }
 

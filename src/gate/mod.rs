@@ -27,14 +27,17 @@ use std::{
 use rxrust::{
     context::{Context, LocalScope, Scope, SharedScope},
     observer::Observer,
-    subscription::{IntoBoxedSubscription, Subscription},
+    subscription::{IntoBoxedSubscription, Subscription, SubscriptionGuard},
 };
 
 use crate::{
     buffer::Buffer,
     error::{PanicError, StreamError, catch, drop_caught, fail, settle_with, take_failure, unhandled},
     held::Held,
-    operator::batch::{BATCH, Batch, BatchObserver},
+    operator::{
+        apply::Emit,
+        batch::{BATCH, Batch, BatchObserver},
+    },
     time::Cancel,
 };
 
@@ -187,6 +190,15 @@ where
     if !upstream.is_closed() {
         gate.attach(upstream.into_boxed());
     }
+}
+
+/// An upstream subscription that a machine keeps itself, to end it before the gate closes; `None` where it has ended.
+pub(crate) fn guarded<U, Sub>(upstream: U) -> Option<SubscriptionGuard<Sub>>
+where
+    U: Subscription + IntoBoxedSubscription<Sub>,
+    Sub: Subscription,
+{
+    (!upstream.is_closed()).then(|| SubscriptionGuard::new(upstream.into_boxed()))
 }
 
 /// The subscription to an operator whose machine may send several items in one step: unsubscribed meanwhile, it finds
@@ -393,6 +405,24 @@ impl<O> Down<O> {
         let Some(observer) = &mut self.0 else { return Step::Done };
         observer.next(item);
         if observer.is_closed() { Step::Done } else { Step::Continue }
+    }
+
+    /// Does with it what a kernel says.
+    #[inline(always)]
+    pub(crate) fn emit<T, E: 'static, A>(&mut self, emit: Emit<T>) -> Step<A>
+    where
+        O: Observer<T, E>,
+    {
+        match emit {
+            Emit::Item(item) => self.next(item),
+            Emit::Skip => Step::Continue,
+            Emit::Last(item) => match self.next(item) {
+                Step::Continue => self.complete(),
+                done => done,
+            },
+            Emit::End => self.complete(),
+            Emit::Fail(failure) => self.fail(failure),
+        }
     }
 
     /// Queues an item for later; fails where `buffer` says so of a full queue.

@@ -10,7 +10,7 @@ use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
 use super::{Gate, Machine, Step, never, panic_of_machine};
 use crate::{
-    error::{StreamError, catch, drop_caught, failure_waits, unhandled},
+    error::{StreamError, caught, drop_caught, failure_waits},
     sync::{
         Arc, AtomicBool, AtomicCell, AtomicUsize, Condvar, Mutex, MutexGuard, Weak, thread_token, yield_now,
     },
@@ -173,9 +173,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
         inner.panicked.store(0, Ordering::Release);
         if let Slot::Machine(machine) = &mut *boxed {
             let failure = panic_of_machine();
-            if let Err(panic) = catch("error", || (inner.fail)(machine, failure)) {
-                unhandled(&panic.into());
-            }
+            caught("error", || (inner.fail)(machine, failure));
         }
         inner.release(boxed);
     }

@@ -12,7 +12,7 @@ use rxrust::{
 
 use super::{apply::Emit, batch::BatchObserver};
 use crate::{
-    error::{PanicError, StreamError, catch, named, unhandled},
+    error::{PanicError, StreamError, caught, named},
     gate::{
         Down, Flow, Gate, GateSubOf, Machine, Signal, Step, StopSubscription, SubOf, attach, never, settled,
     },
@@ -167,17 +167,11 @@ where
     #[inline]
     fn emit(&mut self, emit: Emit<T>) -> Step<Infallible> {
         match emit {
-            Emit::Item(item) => self.down.next(item),
-            Emit::Skip => Step::Continue,
-            Emit::Last(item) => match self.down.next(item) {
-                Step::Continue => self.down.complete(),
-                done => done,
-            },
-            Emit::End => self.down.complete(),
             Emit::Fail(failure) => match self.salvage() {
                 Step::Continue => self.down.fail(failure),
                 done => done,
             },
+            emit => self.down.emit(emit),
         }
     }
 
@@ -229,9 +223,7 @@ where
                     return Step::Done;
                 }
                 // A panic in a closure that is told of it must not be in the error's place.
-                if let Err(panic) = catch(K::NAME, || self.kernel.abandon()) {
-                    unhandled(&panic.into());
-                }
+                caught(K::NAME, || self.kernel.abandon());
                 self.down.error(error)
             }
             Timed::Start(Ok(())) => {

@@ -15,14 +15,14 @@ use std::{
 use chrono::{DateTime, TimeDelta, Utc};
 use rxrust::{
     context::{Context, LocalCtx, LocalScope, SharedCtx, SharedScope},
-    scheduler::{Schedulable, Scheduler, SleepProvider, TaskHandle},
+    scheduler::{SleepProvider, TaskHandle},
     subscription::Subscription,
 };
 
 use super::MarbleError;
 use crate::{
     operator::share::Hosts,
-    time::{Clock, open_handle},
+    time::{Clock, open_handle, schedules_boxed},
 };
 
 /// More polls than this at one instant are a livelock: a task wakes itself again and again and never waits.
@@ -540,21 +540,7 @@ macro_rules! flavour {
             }
         }
 
-        impl<S> Scheduler<S> for $scheduler
-        where
-            S: Schedulable<Self> + 'static $(+ $send)?,
-            S::Future: 'static $(+ $send)?,
-        {
-            fn schedule(&self, source: S, delay: Option<Duration>) -> TaskHandle {
-                let future: Pin<Box<dyn Future<Output = ()> $(+ $send)?>> = Box::pin(source.into_future(self));
-                let Some(delay) = delay else { return self.spawn(future) };
-                let sleep = self.sleep(delay);
-                self.spawn(Box::pin(async move {
-                    sleep.await;
-                    future.await;
-                }))
-            }
-        }
+        schedules_boxed!($scheduler $(, $send)?);
     };
 }
 
@@ -590,6 +576,7 @@ mod tests {
 
     use super::*;
     use crate::error::panic_message;
+    use rxrust::scheduler::Scheduler;
 
     fn ms(n: u64) -> Duration {
         Duration::from_millis(n)

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use futures::stream::{FuturesUnordered, StreamExt};
 use rxrust::{
     context::{Context, LocalCtx, SharedCtx},
-    scheduler::{LocalScheduler, Schedulable, Scheduler, SleepProvider, TaskHandle},
+    scheduler::{LocalScheduler, SleepProvider, TaskHandle},
     subscription::Subscription,
 };
 
@@ -380,21 +380,7 @@ macro_rules! event_loop {
             }
         }
 
-        impl<S> Scheduler<S> for $name
-        where
-            S: Schedulable<Self> + 'static $(+ $send)?,
-            S::Future: 'static $(+ $send)?,
-        {
-            fn schedule(&self, source: S, delay: Option<Duration>) -> TaskHandle {
-                let future: Pin<Box<dyn Future<Output = ()> $(+ $send)?>> = Box::pin(source.into_future(self));
-                let Some(delay) = delay else { return self.spawn(future) };
-                let sleep = self.sleep(delay);
-                self.spawn(Box::pin(async move {
-                    sleep.await;
-                    future.await;
-                }))
-            }
-        }
+        schedules_boxed!($name $(, $send)?);
     };
 }
 event_loop!(

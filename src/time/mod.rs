@@ -1,5 +1,35 @@
 //! Time: the scheduler's clock, the one timer of a timed operator, and a scheduler for user interfaces.
 
+/// How a scheduler of this crate takes a task: boxed, and behind a sleep where it shall begin later.
+#[cfg(not(target_arch = "wasm32"))]
+macro_rules! schedules_boxed {
+    ($scheduler:ident $(, $send:ident)?) => {
+        impl<S> rxrust::scheduler::Scheduler<S> for $scheduler
+        where
+            S: rxrust::scheduler::Schedulable<Self> + 'static $(+ $send)?,
+            S::Future: 'static $(+ $send)?,
+        {
+            fn schedule(
+                &self,
+                source: S,
+                delay: Option<std::time::Duration>,
+            ) -> rxrust::scheduler::TaskHandle {
+                use rxrust::scheduler::SleepProvider;
+                let future: std::pin::Pin<Box<dyn Future<Output = ()> $(+ $send)?>> =
+                    Box::pin(source.into_future(self));
+                let Some(delay) = delay else { return self.spawn(future) };
+                let sleep = self.sleep(delay);
+                self.spawn(Box::pin(async move {
+                    sleep.await;
+                    future.await;
+                }))
+            }
+        }
+    };
+}
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use schedules_boxed;
+
 mod clock;
 #[cfg(not(target_arch = "wasm32"))]
 mod event_loop;

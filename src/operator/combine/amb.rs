@@ -16,7 +16,9 @@ use rxrust::{
 
 use crate::{
     error::StreamError,
-    gate::{Down, Flow, Gate, GateObserver, GateOf, GateSubOf, Machine, Port, Signal, Step, SubOf, never},
+    gate::{
+        Down, Flow, Gate, GateObserver, GateOf, GateSubOf, Machine, Port, Signal, Step, SubOf, guarded, never,
+    },
 };
 
 /// See [`amb`](super::CombineOps::amb).
@@ -106,8 +108,7 @@ where
         let lane = Lane { number: self.next, winner: self.winner.clone() };
         let observer = GateObserver::at(&self.gate, lane);
         let sub = source.subscribe(C::With::from_parts(observer, self.scheduler.clone()));
-        if !sub.is_closed() {
-            let sub = SubscriptionGuard::new(sub.into_boxed());
+        if let Some(sub) = guarded(sub) {
             C::Scope::send(&self.gate, Race::Subscribed(self.next, sub), never);
         }
         self.next += 1;

@@ -20,7 +20,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Left, Machine, Place, Port, Right, Signal, Step,
-        StopSubscription, SubOf, attach,
+        StopSubscription, SubOf, attach, guarded,
     },
     time::Cancel,
 };
@@ -155,11 +155,13 @@ where
                 };
                 let (side, number, sub) = match act {
                     Open::Left(number, duration) => {
-                        (Side::Left, number, kept(duration.into_inner().subscribe(at(Side::Left, number))))
+                        (Side::Left, number, guarded(duration.into_inner().subscribe(at(Side::Left, number))))
                     }
-                    Open::Right(number, duration) => {
-                        (Side::Right, number, kept(duration.into_inner().subscribe(at(Side::Right, number))))
-                    }
+                    Open::Right(number, duration) => (
+                        Side::Right,
+                        number,
+                        guarded(duration.into_inner().subscribe(at(Side::Right, number))),
+                    ),
                 };
                 if let Some(sub) = sub {
                     C::Scope::send(gate, Joined::Subscribed(side, number, sub), |act| later.push_back(act));
@@ -175,15 +177,6 @@ where
         }
         StopSubscription::new(gate.downgrade(), cancel)
     }
-}
-
-/// The subscription, unless it has ended.
-fn kept<U, Sub>(sub: U) -> Option<SubscriptionGuard<Sub>>
-where
-    U: Subscription + IntoBoxedSubscription<Sub>,
-    Sub: Subscription,
-{
-    (!sub.is_closed()).then(|| SubscriptionGuard::new(sub.into_boxed()))
 }
 
 /// Subscribe to the duration of the window of that number.

@@ -14,7 +14,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{PanicError, StreamError, catch, named, unhandled},
+    error::{PanicError, StreamError, caught, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
         settled,
@@ -296,9 +296,7 @@ impl<G, Sch> Tick for RetryTick<G, Sch> {
     }
 
     fn lost(&self, failure: Option<PanicError>) {
-        if let Err(panic) = catch("retry_with", || (self.send)(&self.gate, &self.scheduler, Err(failure))) {
-            unhandled(&panic.into());
-        }
+        caught("retry_with", || (self.send)(&self.gate, &self.scheduler, Err(failure)));
     }
 }
 

@@ -15,10 +15,10 @@ use rxrust::{
 
 use super::Thin;
 use crate::{
-    error::{StreamError, catch, named, unhandled},
+    error::{StreamError, caught, named},
     gate::{
         ActObserver, Down, Flow, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf, attach,
-        settled,
+        guarded, settled,
     },
     operator::apply::Emit,
 };
@@ -113,8 +113,7 @@ where
                 let port = Notifier { number, latest };
                 let observer = ActObserver::new(gate, scheduler, start::<C, F, K, I, N, X, E, V>, port);
                 let sub = notifier.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
-                let sub = if sub.is_closed() { None } else { Some(SubscriptionGuard::new(sub.into_boxed())) };
-                let input = By::Subscribed(number, sub);
+                let input = By::Subscribed(number, guarded(sub));
                 settled(gate, || C::Scope::send(gate, input, |start| next = Some(start)));
             }
         }
@@ -200,17 +199,7 @@ where
             self.close();
             self.due = opened;
         }
-        let step: Step<Start<N>> = match emit {
-            Emit::Item(item) => self.down.next(item),
-            Emit::Skip => Step::Continue,
-            Emit::Last(item) => match self.down.next(item) {
-                Step::Continue => self.down.complete(),
-                done => done,
-            },
-            Emit::End => self.down.complete(),
-            Emit::Fail(failure) => self.down.fail(failure),
-        };
-        match step {
+        match self.down.emit(emit) {
             Step::Continue => self.start_if_due(),
             done => done,
         }
@@ -241,28 +230,27 @@ where
 {
     #[inline(always)]
     fn on(&mut self, input: By<I, X, E, Sub>) -> Step<Start<N>> {
-        let (kernel, f, mut opened) = (&mut self.kernel, &mut self.f, None);
+        let mut opened = None;
         match input {
             By::Source(Signal::Next(item)) => {
+                let Self { kernel, f, .. } = self;
                 let emit = named(|| K::BY, || kernel.next(item, |item| opened = Some(f(item))));
                 self.emit(emit, opened)
             }
             By::Source(Signal::Complete) => {
-                let emit = named(|| K::BY, || kernel.complete());
+                let emit = named(|| K::BY, || self.kernel.complete());
                 self.emit(emit, None)
             }
             By::Notifier(number, _) if number != self.latest.load(Ordering::Relaxed) => Step::Continue,
             By::Notifier(_, Signal::Next(_) | Signal::Complete) => {
-                self.latest.fetch_add(1, Ordering::Relaxed);
-                self.current = None;
+                self.close();
+                let Self { kernel, f, .. } = self;
                 let emit = named(|| K::BY, || kernel.over(|item| opened = Some(f(item))));
                 self.emit(emit, opened)
             }
             By::Source(Signal::Error(error)) | By::Notifier(_, Signal::Error(error)) => {
                 // A panic in a closure that is told of it must not be in the error's place.
-                if let Err(panic) = catch(K::BY, || kernel.abandon()) {
-                    unhandled(&panic.into());
-                }
+                caught(K::BY, || self.kernel.abandon());
                 self.down.error(error)
             }
             By::Subscribed(number, sub) => {

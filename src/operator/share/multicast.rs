@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{PanicError, StreamError, catch, drop_caught, named, take_failure, unhandled},
-    gate::{Flow, Gate, Machine, Signal, Step, SubOf, settled},
+    gate::{Flow, Gate, Machine, Signal, Step, SubOf, guarded, settled},
     operator::batch::BatchObserver,
     time::Clock,
 };
@@ -104,9 +104,7 @@ where
                 // A panic drops the observer, which says so.
                 let sub = catch("share", || source.subscribe(X::With::from_parts(observer, scheduler)));
                 let sub = sub.map_err(|panic| unhandled(&panic.into())).ok();
-                let sub =
-                    sub.filter(|sub| !sub.is_closed()).map(|sub| SubscriptionGuard::new(sub.into_boxed()));
-                let input = ShareIn::Connected(run, sub);
+                let input = ShareIn::Connected(run, sub.and_then(guarded));
                 settled(&gate, || X::Scope::send(&gate, input, |act| next = Some(act)));
             }
         }

@@ -18,7 +18,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf,
-        attach,
+        attach, guarded,
     },
 };
 
@@ -117,8 +117,7 @@ where
                 let port = Numbered { number, latest };
                 let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>, port);
                 let sub = inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
-                let sub = if sub.is_closed() { None } else { Some(SubscriptionGuard::new(sub.into_boxed())) };
-                C::Scope::send(gate, Switch::Subscribed(number, sub), |start| next.push_back(start));
+                C::Scope::send(gate, Switch::Subscribed(number, guarded(sub)), |start| next.push_back(start));
             }
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>, Outer);

@@ -13,7 +13,10 @@ use super::{Bounded, Collect, Deal, Env, Keeper, OuterSubscription, Panes, Panes
 use crate::{
     buffer::Buffer,
     error::{StreamError, drop_caught, named},
-    gate::{ActObserver, Flow, Gate, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach, settled},
+    gate::{
+        ActObserver, Flow, Gate, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach, guarded,
+        settled,
+    },
 };
 
 /// When buffers and windows begin and end, by the items of other sources: of openings `U`, and of a closing source `In`
@@ -156,8 +159,7 @@ pub(crate) fn watch_closing<C, M, I, U, In, X, E, V>(
         let port = Closer { number, over: Cell::new(false), types: PhantomData };
         let observer = ActObserver::new(gate, scheduler, watch_closing::<C, M, I, U, In, X, E, V>, port);
         let sub = source.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
-        let sub = if sub.is_closed() { None } else { Some(SubscriptionGuard::new(sub.into_boxed())) };
-        C::Scope::send(gate, Knock::Subscribed(number, sub), |close| next.push_back(close));
+        C::Scope::send(gate, Knock::Subscribed(number, guarded(sub)), |close| next.push_back(close));
     }
 }
 

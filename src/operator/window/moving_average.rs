@@ -89,23 +89,13 @@ impl Mean {
 
 // What is rare is given values, not `self`, which need not be in memory for it.
 
-/// Of a block: the sum of each value and all after it. By fours, so that an addition waits for one in four others.
+/// Of a block: the sum of each value and all after it.
 #[inline(never)]
 fn tails(mut tails: Vec<f64>, values: &[f64]) -> Vec<f64> {
+    let mut sum = 0.0;
     tails.resize(values.len(), 0.0);
-    let (mut sum, fours) = (0.0, values.rchunks_exact(4));
-    let rest = fours.remainder();
-    for (tails, values) in tails.rchunks_exact_mut(4).zip(fours) {
-        if let (&[a, b, c, d], [of_a, of_b, of_c, of_d]) = (values, tails) {
-            let cd = c + d;
-            let bcd = b + cd;
-            let abcd = a + bcd;
-            (*of_a, *of_b, *of_c, *of_d) = (abcd + sum, bcd + sum, cd + sum, d + sum);
-            sum = *of_a;
-        }
-    }
-    for (tail, value) in tails.iter_mut().zip(rest).rev() {
-        sum += value;
+    for (tail, value) in tails.iter_mut().zip(values).rev() {
+        sum += *value;
         *tail = sum;
     }
     tails
