@@ -27,7 +27,7 @@ macro_rules! schedules_boxed {
         }
     };
 }
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
 pub(crate) use schedules_boxed;
 
 mod clock;
