@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    delivery::fate::{Abandoned, DroppedByPolicy, abandoning},
     error::OverflowError,
     held::{Held, QueueMeter},
 };
@@ -105,14 +106,14 @@ impl Buffer {
     }
 
     /// Queues `item`, or does what the policy says when the buffer is full. Gives back what was not kept, for the
-    /// caller to drop with nothing held.
+    /// caller to drop with nothing held; where that ends the stream, the item is not done.
     #[inline]
     pub(crate) fn push<T>(
         &self,
         queue: &mut Held<T>,
         item: T,
         operator: &'static str,
-    ) -> Result<Option<T>, (OverflowError, T)> {
+    ) -> Result<Option<DroppedByPolicy<T>>, (OverflowError, Abandoned<T>)> {
         if queue.len() < self.capacity.get() {
             queue.push_back(item);
             return Ok(None);
@@ -127,19 +128,21 @@ impl Buffer {
         queue: &mut Held<T>,
         item: T,
         operator: &'static str,
-    ) -> Result<Option<T>, (OverflowError, T)> {
+    ) -> Result<Option<DroppedByPolicy<T>>, (OverflowError, Abandoned<T>)> {
         match self.overflow {
             Overflow::DropOldest => {
                 let oldest = queue.pop_front();
                 queue.push_back(item);
                 self.dropped(queue.meter(), 1);
-                Ok(oldest)
+                Ok(oldest.map(DroppedByPolicy::new))
             }
             Overflow::DropNewest => {
                 self.dropped(queue.meter(), 1);
-                Ok(Some(item))
+                Ok(Some(DroppedByPolicy::new(item)))
             }
-            Overflow::Error | Overflow::Block | Overflow::Reject => Err((self.full(operator), item)),
+            Overflow::Error | Overflow::Block | Overflow::Reject => {
+                Err((self.full(operator), Abandoned::new(item)))
+            }
         }
     }
 
@@ -156,7 +159,7 @@ impl Buffer {
         if n > 0 {
             queue.meter().abandoned(n);
         }
-        drop(queue.close());
+        abandoning(|| drop(queue.close()));
     }
 
     pub(crate) fn full(&self, operator: &'static str) -> OverflowError {

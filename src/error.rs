@@ -10,7 +10,10 @@ use std::{
 
 use rxrust::observer::Observer;
 
-use crate::dead_letter::DeadLetterError;
+use crate::{
+    dead_letter::DeadLetterError,
+    delivery::{DeliveryError, fate::abandoning},
+};
 
 /// The error of a stream whose operators may fail by themselves: a closure panicked, a bounded queue was full, a
 /// dead-letter queue could not store a letter.
@@ -60,6 +63,9 @@ pub enum StreamError {
     /// A dead-letter queue refused a letter; the letter is in the error.
     #[error(transparent)]
     DeadLetter(Arc<DeadLetterError>),
+    /// A source of deliveries cannot go on, or not commit how far it is.
+    #[error(transparent)]
+    Delivery(Arc<DeliveryError>),
     /// The source's own error.
     #[error(transparent)]
     Source(Arc<dyn std::error::Error + Send + Sync>),
@@ -153,10 +159,24 @@ pub(crate) fn push<T, E: 'static, O: Observer<T, E>>(
     down: O,
     items: impl FnOnce(&mut O),
 ) {
+    push_result(operator, down, |down| {
+        items(down);
+        Ok(())
+    });
+}
+
+/// [`push`] of a source that may fail.
+#[inline(always)]
+pub(crate) fn push_result<T, E: 'static, O: Observer<T, E>>(
+    operator: &'static str,
+    down: O,
+    items: impl FnOnce(&mut O) -> Result<(), E>,
+) {
     let mut kept = None;
     let run = catch(operator, || push_and_keep(down, &mut kept, items));
     match (kept, run) {
-        (Some(down), Ok(())) => complete(down),
+        (Some(down), Ok(Ok(()))) => complete(down),
+        (Some(down), Ok(Err(failure))) => error(down, failure),
         (Some(down), Err(panic)) => fail(down, panic),
         // It is kept in any case.
         (None, _) => {}
@@ -165,7 +185,11 @@ pub(crate) fn push<T, E: 'static, O: Observer<T, E>>(
 
 /// Has the observer as a value of its own, so that what operators keep from item to item can be in registers.
 #[inline(never)]
-fn push_and_keep<O>(down: O, kept: &mut Option<O>, items: impl FnOnce(&mut O)) {
+fn push_and_keep<O, E>(
+    down: O,
+    kept: &mut Option<O>,
+    items: impl FnOnce(&mut O) -> Result<(), E>,
+) -> Result<(), E> {
     /// Gives the observer back, after a panic, too. Without a drop of its own, which would need it in memory.
     struct Keep<'a, O>(ManuallyDrop<Option<O>>, &'a mut Option<O>);
     impl<O> Drop for Keep<'_, O> {
@@ -175,8 +199,9 @@ fn push_and_keep<O>(down: O, kept: &mut Option<O>, items: impl FnOnce(&mut O)) {
         }
     }
     let mut keep = Keep(ManuallyDrop::new(Some(down)), kept);
-    if let Some(down) = &mut *keep.0 {
-        items(down);
+    match &mut *keep.0 {
+        Some(down) => items(down),
+        None => Ok(()),
     }
 }
 
@@ -229,15 +254,21 @@ pub(crate) fn error<T, E, O: Observer<T, E>>(down: O, error: E) {
     caught("error", || down.error(error));
 }
 
-/// Drops users' closures or items, whose own drop may panic.
+/// Drops users' closures or items, whose own drop may panic, where a stream has ended: deliveries among them are not
+/// done.
 pub(crate) fn drop_caught<O>(gone: O) {
-    caught("drop", || drop(gone));
+    abandoning(|| caught("drop", || drop(gone)));
+}
+
+/// Drops an item that is done.
+pub(crate) fn drop_done<T>(item: T) {
+    caught("drop", || drop(item));
 }
 
 /// Drops what a failure ended, which may take the failure.
 #[cold]
 pub(crate) fn drop_with<O>(ended: O, failure: StreamError) {
-    settle_with(failure, || drop(ended));
+    abandoning(|| settle_with(failure, || drop(ended)));
 }
 
 /// Runs what may [take](take_failure) a failure.

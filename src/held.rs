@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::buffer::Buffer;
+use crate::{buffer::Buffer, delivery::fate::Abandoned};
 
-/// Items that wait. A clone reports nothing: it belongs to another subscription, which opens its own.
+/// Items that wait; what still waits when the queue goes is not done. A clone reports nothing: it belongs to another subscription, which opens its own.
 pub(crate) struct Held<T> {
-    items: VecDeque<T>,
+    items: Abandoned<VecDeque<T>>,
     meter: QueueMeter,
 }
 
 impl<T> Default for Held<T> {
     fn default() -> Self {
-        Self { items: VecDeque::new(), meter: QueueMeter::default() }
+        Self { items: Abandoned::new(VecDeque::new()), meter: QueueMeter::default() }
     }
 }
 
@@ -25,51 +25,51 @@ impl<T: Clone> Clone for Held<T> {
 impl<T> Held<T> {
     /// The empty queue of a subscription.
     pub(crate) fn open(buffer: &Buffer) -> Self {
-        Self { items: VecDeque::new(), meter: QueueMeter::open(buffer) }
+        Self { items: Abandoned::new(VecDeque::new()), meter: QueueMeter::open(buffer) }
     }
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.items.value.len()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.items.value.is_empty()
     }
 
     #[inline]
     pub(crate) fn front(&self) -> Option<&T> {
-        self.items.front()
+        self.items.value.front()
     }
 
     #[inline]
     pub(crate) fn push_back(&mut self, item: T) {
-        self.items.push_back(item);
-        self.meter.set(self.items.len());
+        self.items.value.push_back(item);
+        self.meter.set(self.items.value.len());
     }
 
     #[inline]
     pub(crate) fn pop_front(&mut self) -> Option<T> {
-        let item = self.items.pop_front()?;
-        self.meter.set(self.items.len());
+        let item = self.items.value.pop_front()?;
+        self.meter.set(self.items.value.len());
         Some(item)
     }
 
     /// The first `max` go to `empty`.
     #[inline]
     pub(crate) fn move_to(&mut self, empty: &mut VecDeque<T>, max: usize) {
-        if self.items.len() <= max {
-            std::mem::swap(&mut self.items, empty);
+        if self.items.value.len() <= max {
+            std::mem::swap(&mut self.items.value, empty);
         } else {
-            empty.extend(self.items.drain(..max));
+            empty.extend(self.items.value.drain(..max));
         }
-        self.meter.set(self.items.len());
+        self.meter.set(self.items.value.len());
     }
 
     /// Gives up all, for good: nothing is reported any more.
     pub(crate) fn close(&mut self) -> VecDeque<T> {
-        std::mem::take(self).items
+        std::mem::take(self).items.value
     }
 
     pub(crate) fn meter(&self) -> &QueueMeter {

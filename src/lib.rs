@@ -7,6 +7,8 @@
 mod book;
 pub mod buffer;
 pub mod dead_letter;
+pub mod delivery;
+mod durable;
 mod error;
 pub mod event;
 pub mod gate;
@@ -15,6 +17,7 @@ mod held;
 pub mod metrics;
 pub mod operator;
 pub mod prelude;
+pub mod sink;
 pub mod source;
 mod sync;
 #[cfg(all(any(test, feature = "testing"), not(target_arch = "wasm32")))]

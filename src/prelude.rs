@@ -15,6 +15,7 @@ pub use crate::{
     dead_letter::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
+    delivery::{Acknowledger, Delivery, PositionFile, Receipt},
     operator::{
         aggregate::AggregateOps,
         batch::{BatchObserver, BatchOps},
@@ -34,6 +35,7 @@ pub use crate::{
         validate::{EventRetry, ValidateOps},
         window::{WhenFull, WindowOps},
     },
+    sink::{EventSink, JsonlSink, SinkOps},
 };
 
 #[cfg(feature = "metrics")]

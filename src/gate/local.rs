@@ -8,10 +8,13 @@ use std::{
 use rxrust::subscription::{BoxedSubscription, Subscription};
 
 use super::{Gate, Machine, Step, never, panic_of_machine};
-use crate::error::{StreamError, caught, drop_caught, failure_waits};
+use crate::{
+    delivery::fate::{Abandoned, abandoning, going_on},
+    error::{StreamError, caught, drop_caught, failure_waits},
+};
 
 /// The [`Gate`] of one thread: no locks, no atomics.
-pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
+pub struct LocalGate<M, In>(Rc<Abandoned<Inner<M, In>>>);
 
 struct Inner<M, In> {
     machine: RefCell<Option<M>>,
@@ -31,7 +34,7 @@ impl<M, In> Clone for LocalGate<M, In> {
 }
 
 /// A [`LocalGate`] that does not keep its machine alive.
-pub struct WeakLocalGate<M, In>(Weak<Inner<M, In>>);
+pub struct WeakLocalGate<M, In>(Weak<Abandoned<Inner<M, In>>>);
 
 impl<M, In> Clone for WeakLocalGate<M, In> {
     fn clone(&self) -> Self {
@@ -52,7 +55,7 @@ impl<M, In> Drop for Running<'_, M, In> {
 
 impl<M, In> LocalGate<M, In> {
     pub(super) fn new(machine: M, fail: fn(&mut M, StreamError)) -> Self {
-        Self(Rc::new(Inner {
+        Self(Rc::new(Abandoned::new(Inner {
             machine: RefCell::new(Some(machine)),
             attention: Cell::new(false),
             closed: Cell::new(false),
@@ -60,7 +63,7 @@ impl<M, In> LocalGate<M, In> {
             inbox: RefCell::default(),
             upstream: RefCell::default(),
             fail,
-        }))
+        })))
     }
 
     #[inline(always)]
@@ -68,12 +71,9 @@ impl<M, In> LocalGate<M, In> {
     where
         M: Machine<In, Act>,
     {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         let Ok(mut guard) = inner.machine.try_borrow_mut() else { return inner.post(input) };
-        if inner.closed.get() {
-            return;
-        }
-        let Some(machine) = guard.as_mut() else { return };
+        let Some(machine) = guard.as_mut().filter(|_| !inner.closed.get()) else { return too_late(input) };
         let running = Running(inner);
         let step = machine.on(input);
         mem::forget(running);
@@ -91,7 +91,7 @@ impl<M, In> LocalGate<M, In> {
     where
         M: Machine<In>,
     {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         loop {
             let Ok(mut guard) = inner.machine.try_borrow_mut() else {
                 return inputs.for_each(|input| inner.post(input));
@@ -111,13 +111,20 @@ impl<M, In> LocalGate<M, In> {
     }
 }
 
+/// An input of a gate that has closed.
+#[cold]
+fn too_late<In>(input: In) {
+    abandoning(|| drop(input));
+}
+
 impl<M, In> Inner<M, In> {
     #[cold]
     fn post(&self, input: In) {
-        if !self.closed.get() {
-            self.inbox.borrow_mut().push_back(input);
-            self.attention.set(true);
+        if self.closed.get() {
+            return too_late(input);
         }
+        self.inbox.borrow_mut().push_back(input);
+        self.attention.set(true);
     }
 
     /// Runs the machine on what arrived during a step; releases it, if the gate has closed. Out of line, so that the
@@ -166,11 +173,11 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
 
     #[inline]
     fn closed(&self) -> bool {
-        self.0.closed.get()
+        self.0.value.closed.get()
     }
 
     fn close(&self) {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         if inner.closed.replace(true) {
             return;
         }
@@ -187,7 +194,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         if self.closed() {
             upstream.unsubscribe();
         } else if !upstream.is_closed() {
-            let mut list = self.0.upstream.borrow_mut();
+            let mut list = self.0.value.upstream.borrow_mut();
             // Amortised: subscriptions that have ended by themselves are swept as the list grows.
             if list.len() == list.capacity() {
                 list.retain(|sub| !sub.is_closed());
@@ -197,7 +204,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
     }
 
     fn settle(&self, only_source: bool) {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         let fails = inner.panicked.get() || (only_source && !inner.closed.get() && failure_waits());
         // Not while the panic is still on its way: whoever catches it settles.
         if !fails || std::thread::panicking() {
@@ -209,7 +216,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         let Some(mut machine) = guard.take() else { return };
         drop(guard);
         let failure = panic_of_machine();
-        caught("error", || (inner.fail)(&mut machine, failure));
+        going_on(|| caught("error", || (inner.fail)(&mut machine, failure)));
         inner.release(Some(machine));
     }
 

@@ -10,6 +10,7 @@ use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
 use super::{Gate, Machine, Step, never, panic_of_machine};
 use crate::{
+    delivery::fate::{Abandoned, abandoning, going_on},
     error::{StreamError, caught, drop_caught, failure_waits},
     sync::{
         Arc, AtomicBool, AtomicCell, AtomicUsize, Condvar, Mutex, MutexGuard, Weak, thread_token, yield_now,
@@ -61,7 +62,7 @@ impl Drop for Waiting {
 /// The machine travels through `slot`: who swaps it out runs it and swaps it back in. Who finds the slot empty puts
 /// the input into the inbox and leaves a note in the slot; who swaps the machine back in finds the note and looks
 /// into the inbox.
-pub struct SharedGate<M, In>(Arc<Inner<M, In>>);
+pub struct SharedGate<M, In>(Arc<Abandoned<Inner<M, In>>>);
 
 struct Inner<M, In> {
     slot: AtomicCell<Option<Box<Slot<M>>>>,
@@ -89,7 +90,7 @@ impl<M, In> Clone for SharedGate<M, In> {
 }
 
 /// A [`SharedGate`] that does not keep its machine alive.
-pub struct WeakSharedGate<M, In>(Weak<Inner<M, In>>);
+pub struct WeakSharedGate<M, In>(Weak<Abandoned<Inner<M, In>>>);
 
 impl<M, In> Clone for WeakSharedGate<M, In> {
     fn clone(&self) -> Self {
@@ -107,11 +108,11 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
 
     #[inline]
     fn closed(&self) -> bool {
-        self.0.closed.load(Ordering::Acquire)
+        self.0.value.closed.load(Ordering::Acquire)
     }
 
     fn close(&self) {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         if inner.closed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -123,7 +124,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
     }
 
     fn attach(&self, upstream: BoxedSubscriptionSend) {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         if upstream.is_closed() {
             return;
         }
@@ -142,7 +143,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
     }
 
     fn settle(&self, only_source: bool) {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         // Not while the panic is still on its way: whoever catches it settles.
         if std::thread::panicking() {
             return;
@@ -173,7 +174,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
         inner.panicked.store(0, Ordering::Release);
         if let Slot::Machine(machine) = &mut *boxed {
             let failure = panic_of_machine();
-            caught("error", || (inner.fail)(machine, failure));
+            going_on(|| caught("error", || (inner.fail)(machine, failure)));
         }
         inner.release(boxed);
     }
@@ -238,7 +239,7 @@ impl<M, In> Drop for Running<'_, M, In> {
 
 impl<M, In> SharedGate<M, In> {
     pub(super) fn new(machine: M, fail: fn(&mut M, StreamError)) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(Abandoned::new(Inner {
             slot: AtomicCell::new(Some(Box::new(Slot::Machine(machine)))),
             runner: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -248,7 +249,7 @@ impl<M, In> SharedGate<M, In> {
             upstream: Mutex::default(),
             panicked: AtomicUsize::new(0),
             fail,
-        }))
+        })))
     }
 
     #[inline(always)]
@@ -256,10 +257,11 @@ impl<M, In> SharedGate<M, In> {
     where
         M: Machine<In, Act>,
     {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         match inner.slot.take() {
             Some(boxed) if matches!(*boxed, Slot::Machine(_)) => {
                 if inner.closed.load(Ordering::Acquire) {
+                    abandoning(|| drop(input));
                     return inner.give_up(boxed);
                 }
                 let mut running = Running::new(inner, boxed);
@@ -287,7 +289,7 @@ impl<M, In> SharedGate<M, In> {
     where
         M: Machine<In>,
     {
-        let inner = &*self.0;
+        let inner = &self.0.value;
         while !inner.closed.load(Ordering::Acquire)
             && let Some(first) = inputs.next()
         {
@@ -367,6 +369,7 @@ impl<M, In> Inner<M, In> {
         M: Machine<In, Act>,
     {
         if self.closed.load(Ordering::Acquire) {
+            abandoning(|| drop(input));
             // The note that was found goes back: who runs the machine may not know yet that the gate has closed.
             if let Some(boxed) = self.leave_note(found) {
                 self.give_up(boxed);
@@ -428,12 +431,14 @@ impl<M, In> Inner<M, In> {
                 if batch.is_empty() {
                     break;
                 }
-                for input in batch {
+                let mut batch = batch.into_iter();
+                for input in batch.by_ref() {
+                    acts.extend(running.on(input));
                     if self.closed.load(Ordering::Acquire) {
                         break;
                     }
-                    acts.extend(running.on(input));
                 }
+                abandoning(|| drop(batch));
             }
             match running.over() {
                 Some(again) => running = Running::new(self, again),
@@ -442,6 +447,8 @@ impl<M, In> Inner<M, In> {
         }
         if !self.closed.load(Ordering::Acquire) {
             acts.into_iter().for_each(perform);
+        } else {
+            abandoning(|| drop(acts));
         }
     }
 

@@ -9,7 +9,10 @@ use rxrust::{
 };
 
 use super::batch::{Batch, BatchObserver};
-use crate::error::{StreamError, catch, drop_with, fail, named, unhandled};
+use crate::{
+    delivery::fate::{Abandoned, abandoning},
+    error::{StreamError, catch, drop_with, fail, named, unhandled},
+};
 
 /// What a [`Kernel`] makes of an item.
 #[derive(Debug)]
@@ -101,7 +104,11 @@ where
 
     fn subscribe(self, context: C) -> S::Unsub {
         let Self { source, kernel, types } = self;
-        source.subscribe(context.transform(|down| ApplyObserver { down: Some(down), kernel, types }))
+        source.subscribe(context.transform(|down| ApplyObserver {
+            down: Some(down),
+            kernel: Abandoned::new(kernel),
+            types,
+        }))
     }
 }
 
@@ -109,7 +116,7 @@ where
 #[derive(Clone)]
 pub struct ApplyObserver<O, K, I, T> {
     down: Option<O>,
-    kernel: K,
+    kernel: Abandoned<K>,
     types: PhantomData<fn(I) -> T>,
 }
 
@@ -120,7 +127,7 @@ impl<O, K, I, T> ApplyObserver<O, K, I, T> {
         O: Observer<T, E>,
         K: Kernel<I, T>,
     {
-        let ended = end_kernel(&mut self.kernel);
+        let ended = end_kernel(&mut self.kernel.value);
         if let Some(down) = self.down.take() {
             finish(down, failure, ended.err());
         }
@@ -164,8 +171,8 @@ where
 {
     #[inline(always)]
     fn next(&mut self, item: I) {
-        let Some(down) = &mut self.down else { return };
-        let emit = named(|| K::NAME, || self.kernel.next(item));
+        let Some(down) = &mut self.down else { return abandoning(|| drop(item)) };
+        let emit = named(|| K::NAME, || self.kernel.value.next(item));
         let last = matches!(emit, Emit::Last(_));
         match emit {
             // One call for both: all that is below is compiled into it, so that two would double the code at each operator.
@@ -183,7 +190,7 @@ where
 
     fn error(mut self, error: E) {
         // The source's error is the one that is passed on.
-        if let Err(failure) = end_kernel(&mut self.kernel) {
+        if let Err(failure) = end_kernel(&mut self.kernel.value) {
             unhandled(&failure);
         }
         if let Some(down) = self.down {
@@ -195,10 +202,14 @@ where
         let Some(down) = &mut self.down else { return };
         // Caught here and not by the source, which has given its observer away and could not end it any more.
         let finished = catch(K::NAME, || {
-            let mut last = named(|| K::NAME, || self.kernel.finish());
+            let mut last = named(|| K::NAME, || self.kernel.value.finish());
             while let Some(item) = last {
                 down.next(item);
-                last = if down.is_closed() { None } else { named(|| K::NAME, || self.kernel.finish_rest()) };
+                last = if down.is_closed() {
+                    None
+                } else {
+                    named(|| K::NAME, || self.kernel.value.finish_rest())
+                };
             }
         });
         self.end(finished.err().map(StreamError::from));
@@ -219,11 +230,11 @@ where
     #[inline(always)]
     fn take_batch<B: Batch<I>>(&mut self, items: &mut B) {
         let Some(down) = &mut self.down else { return };
-        self.kernel.batch_begins();
-        let mut made = Made { items, kernel: &mut self.kernel, over: None, types: PhantomData };
+        self.kernel.value.batch_begins();
+        let mut made = Made { items, kernel: &mut self.kernel.value, over: None, types: PhantomData };
         down.take_batch(&mut made);
         let over = made.over;
-        self.kernel.batch_ends();
+        self.kernel.value.batch_ends();
         if let Some(failure) = over {
             self.end(failure);
         }

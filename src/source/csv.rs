@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fmt,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek},
     marker::PhantomData,
     ops::Range,
     path::Path,
@@ -22,8 +22,11 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use super::{DEFAULT_MAX_LINE_BYTES, Line, OpenError, text};
-use crate::dead_letter::{Origin, Payload, Reason, Rejected};
+use super::{DEFAULT_MAX_LINE_BYTES, Line, OpenError, Resumable, resumable::seek_line, text};
+use crate::{
+    dead_letter::{Origin, Payload, Reason, Rejected},
+    delivery::Position,
+};
 
 /// The reader is asked for this many bytes at once.
 const CHUNK: usize = 1 << 16;
@@ -81,6 +84,8 @@ pub struct CsvFile<R> {
     /// The reader has nothing more.
     at_end: bool,
     ended: bool,
+    /// How many bytes the reader has given.
+    read: u64,
     /// The line at the start of `filled`.
     line: u64,
     fields: Fields,
@@ -127,6 +132,7 @@ pub fn csv<R: Read>(reader: R, name: impl Into<Arc<str>>) -> Result<CsvFile<R>, 
         filled: 0..0,
         at_end: false,
         ended: false,
+        read: 0,
         line: 1,
         fields: Fields::default(),
     };
@@ -559,12 +565,39 @@ impl<R: Read> CsvFile<R> {
         loop {
             match self.reader.read(self.buffer.get_mut(unused..).unwrap_or_default()) {
                 Ok(0) => self.at_end = true,
-                Ok(read) => self.filled.end += read,
+                Ok(read) => {
+                    self.filled.end += read;
+                    self.read += read as u64;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
             return Ok(());
         }
+    }
+}
+
+/// The columns are those of the start of the file.
+impl<R: Read + Seek> Resumable for CsvFile<R> {
+    fn reached(&self) -> Position {
+        Position { bytes: self.read - self.filled.len() as u64, lines: self.line - 1 }
+    }
+
+    fn resume(&mut self, at: Position) -> io::Result<()> {
+        seek_line(&mut self.reader, at.bytes)?;
+        (self.read, self.line, self.filled) = (at.bytes, at.lines + 1, 0..0);
+        (self.at_end, self.ended) = (false, false);
+        Ok(())
+    }
+}
+
+impl<R: Read + Seek, T: DeserializeOwned> Resumable for CsvRecords<R, T> {
+    fn reached(&self) -> Position {
+        self.records.reached()
+    }
+
+    fn resume(&mut self, at: Position) -> io::Result<()> {
+        self.records.resume(at)
     }
 }
 
@@ -697,6 +730,23 @@ mod tests {
             let length = buffer.len().min(1);
             self.0.read(&mut buffer[..length])
         }
+    }
+
+    #[test]
+    fn goes_on_at_each_of_its_records() {
+        let text = "\u{feff}a,b\r\n1,\"x\ny\"\n\nbad\n3,z";
+        let open = || csv(io::Cursor::new(text), "t").unwrap();
+        let all = shown(open());
+        let mut source = open();
+        for read in 0..=all.len() {
+            let at = source.reached();
+            let mut again = open();
+            again.resume(at).unwrap();
+            assert_eq!(shown(again), all[read..], "{at:?}");
+            source.next();
+        }
+        let beyond = Position { bytes: 100, lines: 9 };
+        assert_eq!(open().resume(beyond).unwrap_err().to_string(), "there are 33 bytes only");
     }
 
     fn shown(records: impl Iterator<Item = Result<CsvRecord, Rejected<Line>>>) -> Vec<String> {

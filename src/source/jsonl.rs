@@ -62,6 +62,14 @@ impl<R: BufRead, T> JsonlFile<R, T> {
     pub fn max_line_bytes(self, max_line_bytes: usize) -> Self {
         Self { lines: self.lines.max_line_bytes(max_line_bytes), ..self }
     }
+
+    pub(super) fn lines(&self) -> &TextFile<R> {
+        &self.lines
+    }
+
+    pub(super) fn lines_mut(&mut self) -> &mut TextFile<R> {
+        &mut self.lines
+    }
 }
 
 impl<R: BufRead, T: DeserializeOwned> Iterator for JsonlFile<R, T> {

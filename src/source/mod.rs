@@ -20,6 +20,7 @@ mod generate;
 mod gzip;
 mod jsonl;
 mod line;
+mod resumable;
 mod stream;
 mod text;
 
@@ -33,5 +34,6 @@ pub use generate::{
 pub use gzip::Gunzip;
 pub use jsonl::{JsonlFile, jsonl};
 pub use line::Line;
+pub use resumable::{Replayed, Resumable};
 pub use stream::{LineStream, line_stream};
 pub use text::{DEFAULT_MAX_LINE_BYTES, OpenError, TextFile, lines};

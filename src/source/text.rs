@@ -103,6 +103,15 @@ impl<R: BufRead> TextFile<R> {
     pub(crate) fn position(&self) -> u64 {
         self.splitter.position
     }
+
+    pub(super) fn line_count(&self) -> u64 {
+        self.splitter.lines
+    }
+
+    /// The reader is at that byte, after so many lines.
+    pub(super) fn go_on(&mut self, position: u64, lines: u64) {
+        (self.splitter.position, self.splitter.lines) = (position, lines);
+    }
 }
 
 impl<R: BufRead> Iterator for TextFile<R> {

@@ -6,7 +6,7 @@ use rxrust::{
     observer::Observer,
 };
 
-use crate::error::push;
+use crate::error::{push, push_result};
 
 /// See [`from_iter`](super::CreateOps::from_iter).
 #[derive(Clone)]
@@ -40,6 +40,42 @@ where
                     return;
                 }
             }
+        });
+    }
+}
+
+/// See [`from_iter_result`](super::CreateOps::from_iter_result).
+#[derive(Clone)]
+pub struct FromIterResult<I>(pub(crate) I);
+
+impl<T, E, I: IntoIterator<Item = Result<T, E>>> ObservableType for FromIterResult<I> {
+    type Item<'a>
+        = T
+    where
+        Self: 'a;
+    type Err = E;
+}
+
+impl<T, E: 'static, I, C> CoreObservable<C> for FromIterResult<I>
+where
+    C: Context,
+    C::Inner: Observer<T, E>,
+    I: IntoIterator<Item = Result<T, E>>,
+{
+    type Unsub = ();
+
+    fn subscribe(self, context: C) {
+        push_result("from_iter_result", context.into_inner(), |down| {
+            if down.is_closed() {
+                return Ok(());
+            }
+            for item in self.0 {
+                down.next(item?);
+                if down.is_closed() {
+                    break;
+                }
+            }
+            Ok(())
         });
     }
 }

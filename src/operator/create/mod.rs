@@ -51,6 +51,25 @@ pub trait CreateOps: Context<Inner = ()> {
         Self::lift(FromIter(iter))
     }
 
+    /// [`from_iter`](Self::from_iter) of results: the first `Err` is the stream's error, and nothing is asked for after it.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let mut seen = vec![];
+    /// Local::from_iter_result(["1", "2", "x", "3"].map(str::parse::<i32>))
+    ///     .on_error_route(observer(|error: std::num::ParseIntError| {
+    ///         assert_eq!(error.to_string(), "invalid digit found in string");
+    ///     }))
+    ///     .subscribe(|v| seen.push(v));
+    /// assert_eq!(seen, [1, 2]);
+    /// ```
+    fn from_iter_result<I, T, E>(iter: I) -> Self::With<FromIterResult<I>>
+    where
+        I: IntoIterator<Item = Result<T, E>>,
+    {
+        Self::lift(FromIterResult(iter))
+    }
+
     /// One item (ReactiveX `just`).
     fn of<T>(item: T) -> Self::With<FromIter<Option<T>>> {
         Self::lift(FromIter(Some(item)))

@@ -8,6 +8,7 @@ use rxrust::{
 };
 
 use crate::{
+    delivery::fate::going_on,
     error::{PanicError, StreamError, catch, drop_caught, failure_waits, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
@@ -249,7 +250,7 @@ impl<Sc: Flow, M, In, Act, Sch> Drop for SourceObserver<Sc, M, In, Act, Sch> {
             && !failure_waits()
             && !std::thread::panicking()
         {
-            (self.gone)(&live);
+            going_on(|| (self.gone)(&live));
         }
     }
 }

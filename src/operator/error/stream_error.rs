@@ -7,6 +7,7 @@ use rxrust::{
 };
 
 use crate::{
+    delivery::fate::going_on,
     error::{StreamError, fail, take_failure},
     operator::batch::{Batch, BatchObserver},
 };
@@ -96,7 +97,7 @@ impl<O> Drop for Heir<O> {
         if let Some(down) = self.down.take()
             && let Some(failure) = take_failure()
         {
-            (self.fail)(down, failure);
+            going_on(|| (self.fail)(down, failure));
         }
     }
 }

@@ -15,7 +15,8 @@ use rayon::Yield;
 use super::Parallel;
 use crate::{
     dead_letter::{Reason, Rejected, attempt},
-    error::{drop_caught, named},
+    delivery::fate::Abandoned,
+    error::{drop_caught, drop_done, named},
     gate::{LOOK_AGAIN, Waiting},
     sync::thread_token,
     time::Cancel,
@@ -32,7 +33,7 @@ pub(super) struct Work<F, I, T> {
     f: Arc<F>,
     /// How many the pool has.
     threads: usize,
-    line: Mutex<Line<I, Done<I, T>>>,
+    line: Abandoned<Mutex<Line<I, Done<I, T>>>>,
     /// A result is ready, or there is room.
     changed: Condvar,
     /// The thread that delivers right now, or 0.
@@ -98,7 +99,7 @@ impl<F, I, T> Work<F, I, T> {
             how,
             f,
             threads,
-            line: Mutex::new(Line {
+            line: Abandoned::new(Mutex::new(Line {
                 queue,
                 jobs: 0,
                 results,
@@ -107,7 +108,7 @@ impl<F, I, T> Work<F, I, T> {
                 done: 0,
                 taken: 0,
                 waiting: 0,
-            }),
+            })),
             changed: Condvar::new(),
             deliverer: AtomicUsize::new(0),
             cancel: Cancel::default(),
@@ -116,7 +117,7 @@ impl<F, I, T> Work<F, I, T> {
 
     /// A closure's panic never happens with it locked.
     fn lock(&self) -> MutexGuard<'_, Line<I, Done<I, T>>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        self.line.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes an item in. Gives it back where it is full and `wait`.
@@ -343,7 +344,7 @@ where
         }
         match attempt(how.stage, || f(&item)) {
             Ok(value) => {
-                drop_caught(item);
+                drop_done(item);
                 Some(Ok(value))
             }
             Err(reason) => Some(Err(Rejected::new(item, how.stage, reason))),

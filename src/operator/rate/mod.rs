@@ -14,7 +14,7 @@ pub use throttle_first::*;
 pub use throttle_first_by_key::*;
 pub use throttle_latest::*;
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use rxrust::observable::Observable;
 
@@ -24,6 +24,7 @@ use super::{
     key::{FastHasher, Key, KeyOverflow, Keys},
     timed::TimedApply,
 };
+use crate::delivery::fate::{Fate, with_fate};
 
 /// What is done with the items that an operator leaves out.
 pub trait OnDropped<I> {
@@ -37,7 +38,15 @@ pub struct Ignore;
 
 impl<I> OnDropped<I> for Ignore {
     #[inline]
-    fn dropped(&mut self, _item: I) {}
+    fn dropped(&mut self, item: I) {
+        by_policy(|| drop(item), mem::needs_drop::<I>());
+    }
+}
+
+/// Lets go of an item. What is no more than its bytes needs no word about it.
+#[inline]
+fn by_policy(let_go: impl FnOnce(), needs_drop: bool) {
+    if needs_drop { with_fate(Fate::Dropped, let_go) } else { let_go() }
 }
 
 /// They are handed to a closure.
@@ -47,7 +56,7 @@ pub struct HandTo<D>(pub(in crate::operator) D);
 impl<I, D: FnMut(I)> OnDropped<I> for HandTo<D> {
     #[inline]
     fn dropped(&mut self, item: I) {
-        (self.0)(item);
+        by_policy(|| (self.0)(item), mem::needs_drop::<I>());
     }
 }
 

@@ -18,6 +18,7 @@ use super::{
     subject::{Cast, Hosts, IntoListener, Latest, Listener, Subscriber},
 };
 use crate::{
+    delivery::fate::going_on,
     error::{PanicError, StreamError, catch, drop_caught, named, take_failure, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, SubOf, guarded, settled},
     operator::batch::BatchObserver,
@@ -494,7 +495,7 @@ pub struct RunObserver<Sc: Hosts<T, E>, Sch, S, T, E, V> {
 impl<Sc: Hosts<T, E>, Sch, S, T, E, V> Drop for RunObserver<Sc, Sch, S, T, E, V> {
     fn drop(&mut self) {
         if !self.ended {
-            (self.gone)(self);
+            going_on(|| (self.gone)(self));
         }
     }
 }

@@ -21,6 +21,7 @@ use rxrust::{
 
 use crate::{
     buffer::{Buffer, Overflow},
+    delivery::fate::abandoning,
     error::{OverflowError, StreamError, catch, complete, drop_caught, fail, named, take_failure, unhandled},
     gate::{Flow, LOOK_AGAIN, SubOf, Waiting},
     held::Held,
@@ -319,16 +320,14 @@ where
             self.cancel.wake();
         }
         // What was not kept is dropped here, with the queue free.
-        let lost = match pushed {
-            Ok(lost) => lost,
+        match pushed {
+            Ok(None) => {}
+            Ok(Some(lost)) => named(|| self.name, || self.on_dropped.dropped(lost.into_inner())),
             Err((full, item)) => {
                 self.full = true;
                 self.end(End::Overflow(full));
-                Some(item)
+                abandoning(|| named(|| self.name, || self.on_dropped.dropped(item.value)));
             }
-        };
-        if let Some(lost) = lost {
-            named(|| self.name, || self.on_dropped.dropped(lost));
         }
     }
 

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::{
     dead_letter::{DeadLetter, DeadLetterQueue, Payload, Rejected},
+    delivery::fate::{Fate, abandoning, with_fate},
     error::{StreamError, catch, unhandled},
     operator::apply::{Emit, Kernel},
     time::Clock,
@@ -56,8 +57,14 @@ where
                 self.written = true;
                 let letter = DeadLetter::from_rejected(&rejected, self.clock.utc());
                 match self.queue.push(letter) {
-                    Ok(()) => Emit::Skip,
-                    Err(error) => Emit::Fail(StreamError::DeadLetter(Arc::new(error))),
+                    Ok(()) => {
+                        with_fate(Fate::DeadLettered, || drop(rejected));
+                        Emit::Skip
+                    }
+                    Err(error) => {
+                        abandoning(|| drop(rejected));
+                        Emit::Fail(StreamError::DeadLetter(Arc::new(error)))
+                    }
                 }
             }
         }

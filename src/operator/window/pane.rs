@@ -17,7 +17,7 @@ use rxrust::{
 use super::{Keeper, Live};
 use crate::{
     buffer::Buffer,
-    error::{StreamError, catch, drop_caught, unhandled},
+    error::{StreamError, catch, drop_caught, drop_done, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, StopSubscription, never},
     held::Held,
     operator::share::{Hosts, IntoListener, Listener},
@@ -222,7 +222,7 @@ impl<T, E, Sc: Hosts<T, E>> Pane<T, E, Sc> {
 
     fn wait(&mut self, item: T) -> Step<Infallible> {
         match self.buffer.push(&mut self.waiting, item, "window") {
-            Ok(dropped) => drop_caught(dropped),
+            Ok(dropped) => drop_done(dropped),
             Err((full, item)) => {
                 drop_caught(item);
                 if let Some(live) = self.live.take() {

@@ -1,0 +1,139 @@
+//! What becomes of a delivery that is dropped: done, unless it is dropped where something has come to an end.
+
+use std::cell::Cell;
+
+/// What has become of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Dropped in the usual course of things.
+    Filtered,
+    /// Dropped by a policy of a name.
+    Dropped,
+    /// In a dead-letter queue, durably.
+    DeadLettered,
+    /// Arrived.
+    Delivered,
+    /// Not done: what held it has ended.
+    Abandoned,
+}
+
+thread_local! {
+    /// How many [`Abandoned`] are being dropped, one in the other.
+    static ABANDONING: Cell<u32> = const { Cell::new(0) };
+    /// What a drop means otherwise.
+    static FATE: Cell<Fate> = const { Cell::new(Fate::Filtered) };
+}
+
+/// What a drop means here and now.
+pub(super) fn of_a_drop() -> Fate {
+    if ABANDONING.get() > 0 || std::thread::panicking() { Fate::Abandoned } else { FATE.get() }
+}
+
+/// Runs `f`; what is dropped in it has that fate.
+pub(crate) fn with_fate<R>(fate: Fate, f: impl FnOnce() -> R) -> R {
+    struct Outer(Fate);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            FATE.set(self.0);
+        }
+    }
+    let _outer = Outer(FATE.replace(fate));
+    f()
+}
+
+/// Runs `f`; what is dropped in it is not done.
+pub(crate) fn abandoning<R>(f: impl FnOnce() -> R) -> R {
+    Begin::count();
+    let _end = End;
+    f()
+}
+
+/// Runs what goes on below something that is being dropped: another source there may begin, and its items are done as
+/// usual.
+pub(crate) fn going_on<R>(f: impl FnOnce() -> R) -> R {
+    struct Outer(u32);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            ABANDONING.set(self.0);
+        }
+    }
+    let _outer = Outer(ABANDONING.replace(0));
+    f()
+}
+
+/// What an operator keeps: whatever of it is left when the operator is dropped is not done, however the stream has ended.
+///
+/// It has no drop of its own, so that the value can be taken out of it; its fields are dropped in their order.
+#[derive(Clone)]
+pub(crate) struct Abandoned<T> {
+    _begin: Begin,
+    pub(crate) value: T,
+    _end: End,
+}
+
+impl<T> Abandoned<T> {
+    #[inline(always)]
+    pub(crate) fn new(value: T) -> Self {
+        Self { _begin: Begin, value, _end: End }
+    }
+}
+
+/// What a buffer's policy has not kept.
+pub(crate) struct DroppedByPolicy<T> {
+    _begin: BeginDropped,
+    value: T,
+    _end: EndDropped,
+}
+
+impl<T> DroppedByPolicy<T> {
+    #[inline(always)]
+    pub(crate) fn new(value: T) -> Self {
+        Self { _begin: BeginDropped, value, _end: EndDropped }
+    }
+
+    pub(crate) fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+struct BeginDropped;
+
+impl Drop for BeginDropped {
+    fn drop(&mut self) {
+        FATE.set(Fate::Dropped);
+    }
+}
+
+struct EndDropped;
+
+impl Drop for EndDropped {
+    fn drop(&mut self) {
+        FATE.set(Fate::Filtered);
+    }
+}
+
+#[derive(Clone)]
+struct Begin;
+
+impl Begin {
+    fn count() {
+        ABANDONING.set(ABANDONING.get() + 1);
+    }
+}
+
+impl Drop for Begin {
+    #[cold]
+    fn drop(&mut self) {
+        Self::count();
+    }
+}
+
+#[derive(Clone)]
+struct End;
+
+impl Drop for End {
+    #[cold]
+    fn drop(&mut self) {
+        ABANDONING.set(ABANDONING.get() - 1);
+    }
+}

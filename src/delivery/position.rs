@@ -1,0 +1,158 @@
+//! Where a source is, and where that is kept.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::durable;
+
+/// Where a source is: how much of it is behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// Bytes, where the source has such; otherwise 0.
+    pub bytes: u64,
+    /// Lines, or items where there are no lines.
+    pub lines: u64,
+}
+
+/// Where the committed position of one source is kept.
+pub trait PositionStore {
+    /// The committed position; `None` before the first commit.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    fn load(&mut self) -> Result<Option<Position>, PositionError>;
+
+    /// Commits a position: durable when this returns.
+    ///
+    /// # Errors
+    /// It is not certain that it is durable; the one before may still be there.
+    fn store(&mut self, position: Position) -> Result<(), PositionError>;
+}
+
+/// A position could not be read or committed.
+#[derive(Debug, thiserror::Error)]
+#[error("position of `{source_name}` in {}: {cause}", path.display())]
+pub struct PositionError {
+    /// The source.
+    pub source_name: Arc<str>,
+    /// Where positions are kept.
+    pub path: PathBuf,
+    /// What is wrong.
+    #[source]
+    pub cause: io::Error,
+}
+
+/// Keeps nothing beyond the process: for tests, and sources that begin anew each time. Clones share the position.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryPosition(Arc<Mutex<Option<Position>>>);
+
+impl MemoryPosition {
+    /// The committed position.
+    pub fn get(&self) -> Option<Position> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PositionStore for MemoryPosition {
+    fn load(&mut self) -> Result<Option<Position>, PositionError> {
+        Ok(self.get())
+    }
+
+    fn store(&mut self, position: Position) -> Result<(), PositionError> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
+        Ok(())
+    }
+}
+
+/// The positions of one or more sources in a small JSON file, which is replaced as a whole: written beside it, flushed to
+/// the disk, renamed. So it is never half written, whenever the process is killed. Clones share the file.
+///
+/// A process at a time: two that write the same file overwrite each other's positions.
+#[derive(Debug, Clone)]
+pub struct PositionFile {
+    inner: Arc<Mutex<Positions>>,
+}
+
+#[derive(Debug)]
+struct Positions {
+    path: PathBuf,
+    of: BTreeMap<Arc<str>, Position>,
+}
+
+impl PositionFile {
+    /// The file at `path`; it need not be there yet, but its folder must be.
+    ///
+    /// # Errors
+    /// It cannot be read, or holds no positions.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PositionError> {
+        let path = path.as_ref().to_owned();
+        let failed = |path, cause| PositionError { source_name: "all".into(), path, cause };
+        let of = match fs::read(&path) {
+            Ok(text) => match serde_json::from_slice(&text) {
+                Ok(of) => of,
+                Err(error) => return Err(failed(path, error.into())),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(failed(path, error)),
+        };
+        Ok(Self { inner: Arc::new(Mutex::new(Positions { path, of })) })
+    }
+
+    /// The position of the source of that name.
+    pub fn source(&self, name: impl Into<Arc<str>>) -> SourcePosition {
+        SourcePosition { file: self.clone(), name: name.into() }
+    }
+}
+
+/// The position of one source in a [`PositionFile`].
+#[derive(Debug, Clone)]
+pub struct SourcePosition {
+    file: PositionFile,
+    name: Arc<str>,
+}
+
+impl PositionStore for SourcePosition {
+    fn load(&mut self) -> Result<Option<Position>, PositionError> {
+        Ok(self.file.inner.lock().unwrap_or_else(PoisonError::into_inner).of.get(&self.name).copied())
+    }
+
+    fn store(&mut self, position: Position) -> Result<(), PositionError> {
+        let mut positions = self.file.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = positions.of.insert(self.name.clone(), position);
+        if before == Some(position) {
+            return Ok(());
+        }
+        positions.write().map_err(|cause| {
+            match before {
+                Some(before) => positions.of.insert(self.name.clone(), before),
+                None => positions.of.remove(&self.name),
+            };
+            PositionError { source_name: self.name.clone(), path: positions.path.clone(), cause }
+        })
+    }
+}
+
+impl Positions {
+    fn write(&self) -> io::Result<()> {
+        let beside = beside(&self.path);
+        let mut file = File::create(&beside)?;
+        file.write_all(&serde_json::to_vec(&self.of)?)?;
+        durable::sync(&file)?;
+        drop(file);
+        fs::rename(&beside, &self.path)?;
+        durable::sync_folder(&self.path)
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
+}
