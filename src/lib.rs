@@ -16,6 +16,7 @@ mod held;
 #[cfg(feature = "metrics")]
 pub mod metrics;
 pub mod operator;
+pub mod pipeline;
 pub mod prelude;
 pub mod sink;
 pub mod source;

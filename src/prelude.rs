@@ -35,6 +35,7 @@ pub use crate::{
         validate::{EventRetry, ValidateOps},
         window::{WhenFull, WindowOps},
     },
+    pipeline::{Pipeline, PipelineOps},
     sink::{EventSink, JsonlSink, SinkOps},
 };
 

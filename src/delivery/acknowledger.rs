@@ -282,7 +282,7 @@ impl<I: Iterator> Iterator for Deliveries<I> {
         }
         let tracker = &self.acks.tracker;
         // Before an item is taken, so that none is lost.
-        if !tracker.has_room() && !(self.waits && tracker.wait_for_room()) {
+        if !(tracker.has_room() || self.waits && tracker.wait_for_room()) {
             self.over = true;
             return Some(Err(self.acks.in_flight().into()));
         }

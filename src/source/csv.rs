@@ -746,7 +746,7 @@ mod tests {
             source.next();
         }
         let beyond = Position { bytes: 100, lines: 9 };
-        assert_eq!(open().resume(beyond).unwrap_err().to_string(), "there are 33 bytes only");
+        assert_eq!(open().resume(beyond).unwrap_err().to_string(), "there are 24 bytes only");
     }
 
     fn shown(records: impl Iterator<Item = Result<CsvRecord, Rejected<Line>>>) -> Vec<String> {

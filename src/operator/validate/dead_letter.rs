@@ -5,6 +5,7 @@ use crate::{
     delivery::fate::{Fate, abandoning, with_fate},
     error::{StreamError, catch, unhandled},
     operator::apply::{Emit, Kernel},
+    pipeline::{Node, building},
     time::Clock,
 };
 
@@ -15,11 +16,13 @@ pub struct DeadLetters<Q: DeadLetterQueue, S> {
     clock: S,
     /// Letters may be in it that have not been flushed.
     written: bool,
+    /// Whose letters they are.
+    stage: Option<Arc<Node>>,
 }
 
 impl<Q: DeadLetterQueue, S> DeadLetters<Q, S> {
     pub(super) fn new(queue: Q, clock: S) -> Self {
-        Self { queue, clock, written: false }
+        Self { queue, clock, written: false, stage: building() }
     }
 
     fn flush(&mut self) -> Result<(), StreamError> {
@@ -58,6 +61,9 @@ where
                 let letter = DeadLetter::from_rejected(&rejected, self.clock.utc());
                 match self.queue.push(letter) {
                     Ok(()) => {
+                        if let Some(stage) = &self.stage {
+                            stage.dead_lettered();
+                        }
                         with_fate(Fate::DeadLettered, || drop(rejected));
                         Emit::Skip
                     }

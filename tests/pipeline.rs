@@ -1,0 +1,263 @@
+//! A pipeline as a whole: the ledger, the graph, and an end that leaves nothing behind.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rxevents::{
+    delivery::{AckPolicy, MemoryPosition},
+    prelude::*,
+    source::Replayed,
+    testing::{VirtualScheduler, record},
+};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+fn unexpected(error: StreamError) {
+    panic!("{error}");
+}
+
+/// Numbers as deliveries, and how far they were committed.
+fn acks() -> (Acknowledger, MemoryPosition) {
+    let position = MemoryPosition::default();
+    let acks = Acknowledger::with("numbers", position.clone(), AckPolicy::default().commit_every(1)).unwrap();
+    (acks, position)
+}
+
+type Stored = Arc<Mutex<Vec<Vec<u64>>>>;
+
+#[test]
+fn counts_and_edges_of_nested_and_merged_stages() {
+    let pipeline = Pipeline::new("p");
+    let left = Local::from_iter(0..10).stoppable(&pipeline, "left");
+    let right = Local::from_iter(0..5).stoppable(&pipeline, "right");
+    let letters = MemoryQueue::new(10);
+    left.merge(right)
+        .stage(&pipeline, "decode", |numbers| {
+            numbers
+                .stage(&pipeline, "small", |numbers| numbers.filter(|n| *n < 8))
+                .map(|n| n.to_string())
+                .try_map(|text: &String| {
+                    text.parse::<u8>().map_err(Reason::decode).and_then(|n| match n {
+                        3 => Err(Reason::decode("three")),
+                        n => Ok(n),
+                    })
+                })
+                .dead_letter(letters.clone())
+        })
+        .stage(&pipeline, "pairs", |numbers| numbers.buffer_count(2))
+        .stage(&pipeline, "twice", |pairs| pairs.flat_map(|pair| Local::from_iter([pair.clone(), pair])))
+        .subscribe(drop);
+    let ledger = pipeline.ledger();
+    let counts: Vec<_> = ledger
+        .stages
+        .iter()
+        .map(|s| (s.stage, s.taken, s.out, s.dead_lettered, s.absorbed, s.made, s.open))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("left", 10, 10, 0, 0, 0, 0),
+            ("right", 5, 5, 0, 0, 0, 0),
+            ("decode", 15, 11, 2, 2, 0, 0),
+            ("small", 15, 13, 0, 2, 0, 0),
+            ("pairs", 11, 6, 0, 5, 0, 0),
+            ("twice", 6, 12, 0, 0, 6, 0),
+        ]
+    );
+    assert!(
+        ledger.stages[2..].iter().all(|stage| (stage.time.samples > 0) == (stage.stage != "pairs")),
+        "{ledger}"
+    );
+    let graph = pipeline.graph();
+    assert_eq!(graph.edges, [(4, 5), (2, 4), (0, 2), (1, 2)]);
+    assert_eq!(
+        graph.mermaid(),
+        "flowchart LR\n    \
+         n0([\"left<br/>10 out\"])\n    \
+         n1([\"right<br/>5 out\"])\n    \
+         n2[\"decode<br/>15 in, 11 out, 2 dead letters\"]\n    \
+         n3[\"small<br/>15 in, 13 out\"]\n    \
+         n4[\"pairs<br/>11 in, 6 out\"]\n    \
+         n5[\"twice<br/>6 in, 12 out\"]\n    \
+         n4 --> n5\n    n2 --> n4\n    n0 --> n2\n    n1 --> n2\n    n2 -.- n3\n"
+    );
+    let dot = graph.dot();
+    assert!(dot.contains("n0 [shape=oval, label=\"left\\n10 out\"];"), "{dot}");
+    assert!(dot.contains("n0 -> n2;") && dot.contains("n2 -> n3 [style=dotted, dir=none];"), "{dot}");
+}
+
+#[test]
+fn subscriptions_are_added_up() {
+    let pipeline = Pipeline::new("p");
+    let numbers = Local::from_iter(0..10).stage(&pipeline, "all", |numbers| numbers.map(|n| n + 1));
+    numbers.clone().subscribe(drop);
+    numbers.take(3).subscribe(drop);
+    let ledger = pipeline.ledger();
+    let all = ledger.stage("all").unwrap();
+    assert_eq!((all.taken, all.out, all.open), (13, 13, 0));
+}
+
+#[test]
+fn batches_are_counted() {
+    let pipeline = Pipeline::new("p");
+    let mut seen = 0;
+    Local::from_iter(0..100)
+        .batched()
+        .each()
+        .stage(&pipeline, "odd", |numbers| numbers.filter(|n| n % 2 == 1))
+        .subscribe(|_| seen += 1);
+    let ledger = pipeline.ledger();
+    let odd = ledger.stage("odd").unwrap();
+    assert_eq!((seen, odd.taken, odd.out), (50, 100, 50));
+}
+
+/// CASES: 300 items, a batch of 250: a shutdown delivers all 300.
+#[test]
+fn a_part_filled_batch_is_sent_at_the_shutdown() {
+    let pipeline = Pipeline::new("p");
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    let stored = Stored::default();
+    let mut entrance = Local::subject::<Delivery<u64>, StreamError>();
+    entrance
+        .clone()
+        .stoppable(&pipeline, "numbers")
+        .stage(&pipeline, "batches", |numbers| numbers.buffer_count(250).map(Delivery::gather))
+        .write_to(stored.clone())
+        .on_error_route(observer(unexpected))
+        .subscribe(drop);
+    acks.deliver(0..300).for_each(|item| entrance.next(item.unwrap()));
+    assert_eq!(pipeline.ledger().in_flight(), 300);
+    let drained = pipeline.shutdown(DEADLINE).unwrap();
+    drained.ledger.check().unwrap();
+    assert_eq!(stored.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>(), [250, 50]);
+    assert_eq!(position.get().unwrap().lines, 300);
+    assert_eq!(drained.ledger.deliveries[0].delivered, 300);
+}
+
+#[test]
+fn a_source_that_keeps_its_thread_stops_after_the_event_it_is_at() {
+    let pipeline = Pipeline::new("p");
+    let stop = pipeline.clone();
+    let seen = record(VirtualScheduler::new().on(Local::from_iter(0..)).stoppable(&pipeline, "endless").tap(
+        move |n| {
+            if *n == 3 {
+                stop.stop()
+            }
+        },
+    ));
+    assert_eq!(seen.items(), [0, 1, 2, 3]);
+    pipeline.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn a_source_that_is_subscribed_after_the_stop_yields_nothing() {
+    let pipeline = Pipeline::new("p");
+    pipeline.stop();
+    let seen = record(VirtualScheduler::new().on(Local::from_iter(0..)).stoppable(&pipeline, "late"));
+    assert!(matches!(seen.signals()[..], [(Duration::ZERO, rxevents::gate::Signal::Complete)]));
+}
+
+#[test]
+fn a_shared_source_is_stopped_from_another_thread() {
+    let pipeline = Pipeline::new("p");
+    let stop = pipeline.clone();
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    let worker = std::thread::spawn(move || {
+        let stored = Stored::default();
+        Shared::from_iter_result(acks.resume(Replayed::new(0_u64..)).unwrap())
+            .stoppable(&pipeline, "endless")
+            .stage(&pipeline, "batches", |numbers| numbers.buffer_count(100).map(Delivery::gather))
+            .write_to(stored.clone())
+            .on_error_route(observer(unexpected))
+            .subscribe(drop);
+        (pipeline.ledger(), stored.lock().unwrap().iter().map(Vec::len).sum::<usize>())
+    });
+    while stop.ledger().stages.iter().all(|stage| stage.out < 1_000) {
+        std::thread::yield_now();
+    }
+    let drained = stop.shutdown(DEADLINE).unwrap();
+    let (ledger, stored) = worker.join().unwrap();
+    assert_eq!(drained.ledger.deliveries[0].delivered, ledger.deliveries[0].delivered);
+    ledger.check().unwrap();
+    assert_eq!(position.get().unwrap().lines, stored as u64);
+    assert_eq!(ledger.deliveries[0].delivered, stored as u64);
+}
+
+/// A sink that never comes back to the queue before it: what is left at the deadline is said, and delivered again.
+#[test]
+fn what_is_left_at_the_deadline_is_delivered_again() {
+    let scheduler = VirtualScheduler::new();
+    let pipeline = Pipeline::new("p");
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    let mut entrance = Local::subject::<Delivery<u64>, StreamError>();
+    let subscription = scheduler
+        .on(entrance.clone())
+        .stoppable(&pipeline, "numbers")
+        .stage(&pipeline, "slow", |numbers| numbers.delay(Duration::from_secs(60)))
+        .on_error_route(observer(unexpected))
+        .subscribe(|item| _ = item.ack());
+    pipeline.keep(Local::new(()), subscription);
+    let mut items = acks.deliver(0..10);
+    items.by_ref().take(2).for_each(|item| entrance.next(item.unwrap()));
+    scheduler.advance_by(Duration::from_secs(60));
+    items.for_each(|item| entrance.next(item.unwrap()));
+    let shutdown = pipeline.shutdown_on(&scheduler, Duration::from_secs(5));
+    let outcome = Rc::new(RefCell::new(None));
+    let told = outcome.clone();
+    scheduler.on(Local::from_future(shutdown)).subscribe(move |end| *told.borrow_mut() = Some(end));
+    scheduler.advance_by(Duration::from_secs(5));
+    let left = outcome.take().unwrap().unwrap_err();
+    assert_eq!((left.took, left.open.as_slice()), (Duration::from_secs(5), &["slow"][..]));
+    left.ledger.check().unwrap();
+    let counts = &left.ledger.deliveries[0];
+    assert_eq!((counts.delivered, counts.abandoned, counts.in_flight), (2, 8, 0));
+    assert_eq!(position.get().unwrap().lines, 2);
+    assert_eq!(
+        left.to_string(),
+        "`p` was shut down after 5s, before these had ended: slow; `numbers` will deliver again 8 events, and what came \
+         after the first of them"
+    );
+}
+
+#[test]
+fn stages_behind_a_thread_are_waited_for() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let _inside = runtime.enter();
+    let pipeline = Pipeline::new("p");
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    let buffer = Buffer::new(1_000);
+    Shared::from_iter_result(acks.deliver(0..1_000_u64))
+        .stoppable(&pipeline, "numbers")
+        .stage(&pipeline, "over there", |numbers| numbers.observe_on_with(SharedScheduler, buffer))
+        .on_error_route(observer(unexpected))
+        .subscribe(|item| _ = item.ack());
+    let drained = pipeline.shutdown(DEADLINE).unwrap();
+    drained.ledger.check().unwrap();
+    assert_eq!(position.get().unwrap().lines, drained.ledger.deliveries[0].delivered);
+    assert_eq!(drained.ledger.deliveries[0].delivered, 1_000);
+}
+
+#[test]
+fn a_pipeline_is_let_go_of() {
+    let pipeline = Pipeline::new("p");
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    Local::from_iter_result(acks.deliver(0..3))
+        .stage(&pipeline, "all", |numbers| numbers.stage(&pipeline, "inner", |numbers| numbers))
+        .take(2)
+        .on_error_route(observer(unexpected))
+        .subscribe(|item: Delivery<i32>| _ = item.ack());
+    drop(acks);
+    assert_eq!(position.get().unwrap().lines, 1);
+    // With the pipeline goes the acknowledger, which commits.
+    drop(pipeline);
+    assert_eq!(position.get().unwrap().lines, 2);
+}
