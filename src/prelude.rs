@@ -15,7 +15,7 @@ pub use crate::{
     dead_letter::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
-    delivery::{Acknowledger, Delivery, PositionFile, Receipt},
+    delivery::{Acknowledger, Delivery, DeliveryOps, PositionFile, Receipt},
     operator::{
         aggregate::AggregateOps,
         batch::{BatchObserver, BatchOps},

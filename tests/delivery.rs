@@ -262,7 +262,8 @@ both! {
             .on_error_route(observer(unexpected))
             .subscribe(|pair| _ = pair.ack());
         let (left, right) = (left.counts(), right.counts());
-        (left.check().unwrap(), right.check().unwrap());
+        left.check().unwrap();
+        right.check().unwrap();
         assert_eq!((left.delivered, right.delivered), (3, 3));
         assert_eq!(left.in_flight + right.in_flight, 0);
     }

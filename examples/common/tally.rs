@@ -13,11 +13,6 @@ impl Counter {
         self.0.set(self.0.get() + n);
     }
 
-    /// For what is counted while it waits.
-    pub(crate) fn take(&self, n: u64) {
-        self.0.set(self.0.get() - n);
-    }
-
     pub(crate) fn get(&self) -> u64 {
         self.0.get()
     }

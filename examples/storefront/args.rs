@@ -7,7 +7,7 @@ use std::{
 
 pub(crate) const USAGE: &str = "\
 usage: storefront [--sensors F.csv] [--payments F.csv] [--clicks access.log]
-                  [--events N] [--dead-letters OUT.jsonl] [--json]
+                  [--events N] [--dead-letters OUT.jsonl] [--state DIR] [--json]
 
   --sensors F.csv          readings, in the columns timestamp and value
   --payments F.csv         invoice lines, in the columns Description, Quantity, UnitPrice and CustomerID
@@ -15,6 +15,9 @@ usage: storefront [--sensors F.csv] [--payments F.csv] [--clicks access.log]
   --events N               without files: how many events to make up (default 1000000)
   --dead-letters OUT.jsonl where failed events are kept; a file that is there is replaced
                            (default storefront-dead-letters.jsonl in the folder for temporary files)
+  --state DIR              keep in this folder how far the sources are, what has come out (output.jsonl) and what was left
+                           out (left-out.jsonl); a job that was killed, or stopped by SIGINT or SIGTERM, goes on where
+                           it was. Dead letters are in the folder, too, and are added to those that are there
   --json                   print the figures as one line of JSON instead of a table";
 
 #[derive(Debug)]
@@ -24,14 +27,15 @@ pub(crate) struct Args {
     pub(crate) clicks: Option<PathBuf>,
     pub(crate) events: u64,
     pub(crate) dead_letters: PathBuf,
+    pub(crate) state: Option<PathBuf>,
     pub(crate) json: bool,
 }
 
 impl Args {
     /// `None` when help is asked for; `Err` with what is wrong and where.
     pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
-        let (mut sensors, mut payments, mut clicks, mut events, mut dead_letters) =
-            (None, None, None, None, None);
+        let (mut sensors, mut payments, mut clicks, mut events, mut dead_letters, mut state) =
+            (None, None, None, None, None, None);
         let mut json = false;
         let mut args = args;
         while let Some(arg) = args.next() {
@@ -56,18 +60,22 @@ impl Args {
                 "--clicks" => value_of(&mut clicks)?,
                 "--events" => value_of(&mut events)?,
                 "--dead-letters" => value_of(&mut dead_letters)?,
+                "--state" => value_of(&mut state)?,
                 "--json" if value.is_none() => json = true,
                 "--help" | "-h" if value.is_none() => return Ok(None),
                 _ => return Err(format!("unknown argument `{}`", arg.display())),
             }
         }
+        let state = state.map(PathBuf::from);
+        let folder = || state.clone().unwrap_or_else(std::env::temp_dir);
         let args = Self {
             sensors: sensors.map(PathBuf::from),
             payments: payments.map(PathBuf::from),
             clicks: clicks.map(PathBuf::from),
             events: events.as_deref().map_or(Ok(1_000_000), count)?,
             dead_letters: dead_letters
-                .map_or_else(|| std::env::temp_dir().join("storefront-dead-letters.jsonl"), PathBuf::from),
+                .map_or_else(|| folder().join("storefront-dead-letters.jsonl"), PathBuf::from),
+            state,
             json,
         };
         if args.has_files() && events.is_some() {

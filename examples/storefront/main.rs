@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example storefront -- \
-//!     [--sensors F.csv] [--payments F.csv] [--clicks access.log] [--events N] [--dead-letters OUT.jsonl] [--json]
+//!     [--sensors F.csv] [--payments F.csv] [--clicks access.log] [--events N] [--dead-letters OUT.jsonl] \
+//!     [--state DIR] [--json]
 //! ```
 //! Without files it makes up N events (1,000,000), 5 % of the payments malformed and 5 % invalid.
 //!
@@ -12,8 +13,11 @@
 //! | payments | decoded, checked, summed up | valid | | | malformed, or a rule is broken | |
 //! | clicks | counted, one alert for each hot element | counted | empty lines | | malformed | |
 //!
-//! In each row, and overall, `in = out + filtered + dropped + dead-lettered + in flight`. Each of these is counted where
-//! it happens ([`ledger`]); if the law does not hold, or events are left in flight at the end, the job fails.
+//! In each row, and overall, `in = out + filtered + dropped + dead-lettered + in flight`. Each event has a receipt, which
+//! is counted where it ends ([`ledger`]); if the law does not hold, or events are left in flight at the end, the job fails.
+//!
+//! With a folder for its state ([`store`]) the job can be killed at any moment, and goes on where it was: each event is in
+//! the output once, or with the dead letters or what was left out at least once. SIGINT and SIGTERM end it in good order.
 //!
 //! The three sources are pulled in turn ([`sources`]) and pushed each into its pipeline ([`pipelines`]); what comes out
 //! is merged into one sink. All is one thread; an event runs to its end before the next one is taken, so there is no
@@ -32,20 +36,27 @@ mod pipelines;
 mod reading;
 mod report;
 mod sources;
+mod store;
 #[path = "../common/tally.rs"]
 mod tally;
 
-use std::{cell::RefCell, error::Error, fmt::Display, fs, process::ExitCode, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell, error::Error, fmt::Display, fs, process::ExitCode, rc::Rc, sync::Arc, time::Duration,
+};
 
 use rust_decimal::Decimal;
 use rxevents::prelude::*;
 
 use args::{Args, USAGE};
-use ledger::Ledger;
+use ledger::{Account, Reasons};
 use pipelines::{Clicks, Entrance, Outcome};
 use report::{Progress, Report};
-use sources::{Event, Sources};
+use sources::{Event, Sources, acknowledgers};
+use store::{Store, line};
 use tally::Counter;
+
+/// How long what is under way at the end may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
@@ -56,7 +67,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (sources, letters) = match begin(&args) {
+    let begun = match begin(&args) {
         Ok(begun) => begun,
         Err(error) => {
             eprintln!("storefront: {error}");
@@ -64,7 +75,7 @@ fn main() -> ExitCode {
         }
     };
     let job = || -> Result<(), Box<dyn Error>> {
-        let report = run(sources, letters, &args)?;
+        let report = run(begun, &args)?;
         report.print(args.json)?;
         Ok(report.check()?)
     };
@@ -81,14 +92,29 @@ fn done<E: Display>(result: Result<(), E>) -> ExitCode {
     }
 }
 
-/// The sources, and the dead letters of this run, in place of those of an earlier one.
-fn begin(args: &Args) -> Result<(Sources, JsonlQueue), Box<dyn Error>> {
-    let sources = Sources::open(args)?;
+/// What a job needs to begin.
+struct Begun {
+    acks: [Acknowledger; 3],
+    sources: Sources,
+    store: Store,
+    letters: JsonlQueue,
+}
+
+/// Opens all files. The dead letters of an earlier run are replaced, unless the state is kept.
+fn begin(args: &Args) -> Result<Begun, Box<dyn Error>> {
+    let store = Store::open(args.state.as_deref())?;
+    let acks = acknowledgers(&store)?;
+    let sources = Sources::open(args, &acks)?;
     let path = args.dead_letters.as_path();
-    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-        fs::remove_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    Ok((sources, JsonlQueue::create(path)?))
+    let letters = if args.state.is_some() {
+        JsonlQueue::append(path)?
+    } else {
+        if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+            fs::remove_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        JsonlQueue::create(path)?
+    };
+    Ok(Begun { acks, sources, store, letters })
 }
 
 /// What the sink has seen.
@@ -103,9 +129,13 @@ struct Totals {
 }
 
 /// The job itself.
-fn run(sources: Sources, letters: JsonlQueue, args: &Args) -> Result<Report, StreamError> {
-    let ledgers: [Ledger; 3] = Default::default();
-    let [of_sensors, of_payments, of_clicks] = &ledgers;
+fn run(begun: Begun, args: &Args) -> Result<Report, Box<dyn Error>> {
+    let Begun { acks, sources, store: Store { output, audit, .. }, letters } = begun;
+    let pipeline = Pipeline::new("storefront");
+    acks.iter().for_each(|acks| pipeline.acknowledges(acks));
+    let _signals = pipeline.stop_on_signals()?;
+    let reasons: [Reasons; 3] = Default::default();
+    let [of_sensors, of_payments, of_clicks] = &reasons;
     let flagged = Counter::default();
     let hot = if args.has_files() { 100 } else { 1_000 };
     let counts = Rc::new(RefCell::new(Clicks::with_users(if args.has_files() { 0 } else { 1_000_000 })));
@@ -117,61 +147,44 @@ fn run(sources: Sources, letters: JsonlQueue, args: &Args) -> Result<Report, Str
     let payments: Entrance<_> = Local::subject();
     let clicks: Entrance<_> = Local::subject();
     Local::merge_all([
-        pipelines::sensors(sensors.clone(), &letters, of_sensors, &flagged),
-        pipelines::payments(payments.clone(), &letters, of_payments),
-        pipelines::clicks(clicks.clone(), &letters, of_clicks, &counts),
+        pipelines::sensors(sensors.clone(), &pipeline, &letters, of_sensors, &audit, &flagged),
+        pipelines::payments(payments.clone(), &pipeline, &letters, of_payments),
+        pipelines::clicks(clicks.clone(), &pipeline, &letters, of_clicks, &audit, &counts),
     ])
+    .tap({
+        let totals = totals.clone();
+        move |outcome| totals.borrow_mut().note(outcome, hot)
+    })
+    .map(|outcome: Delivery<Outcome>| {
+        let line = line(&outcome);
+        outcome.map(|outcome| (line, outcome))
+    })
+    .write_to(output)
     .on_error_route(observer({
         let failure = failure.clone();
         move |error| *failure.borrow_mut() = Some(error)
     }))
-    .subscribe({
-        let totals = totals.clone();
-        let [of_sensors, of_payments, of_clicks] = ledgers.clone();
-        move |outcome| match outcome {
-            Outcome::Reading(measured) => {
-                of_sensors.out.add(1);
-                let highest = &mut totals.borrow_mut().highest_mean;
-                *highest = Some(highest.map_or(measured.mean, |highest| highest.max(measured.mean)));
-            }
-            Outcome::Payment(amount) => {
-                of_payments.out.add(1);
-                totals.borrow_mut().sum += amount;
-            }
-            Outcome::Click(click) => {
-                of_clicks.out.add(1);
-                // More clicks on a hot element are no news.
-                if click.clicks == hot + 1 {
-                    totals.borrow_mut().alerts.push(click.element);
-                }
-            }
-        }
-    });
+    .subscribe(drop);
 
-    // All events in turn, until there are no more or a pipeline has failed.
+    // All events in turn, until there are no more, or a pipeline has failed, or the job is told to stop.
     let progress = Progress::new((!args.has_files()).then_some(args.events));
-    Local::from_iter(sources)
+    Local::from_iter_result(sources)
+        .stoppable(&pipeline, "sources")
         .tap(progress.tap())
         .take_while({
             let failure = failure.clone();
             move |_| failure.borrow().is_none()
         })
+        .on_error_route(observer({
+            let failure = failure.clone();
+            move |error| *failure.borrow_mut() = Some(error)
+        }))
         .subscribe({
-            let [of_sensors, of_payments, of_clicks] = ledgers.clone();
             let (mut sensors, mut payments, mut clicks) = (sensors.clone(), payments.clone(), clicks.clone());
             move |event| match event {
-                Event::Sensor(reading) => {
-                    of_sensors.taken.add(1);
-                    sensors.next(reading);
-                }
-                Event::Payment(payment) => {
-                    of_payments.taken.add(1);
-                    payments.next(payment);
-                }
-                Event::Click(click) => {
-                    of_clicks.taken.add(1);
-                    clicks.next(click);
-                }
+                Event::Sensor(reading) => sensors.next(reading),
+                Event::Payment(payment) => payments.next(payment),
+                Event::Click(click) => clicks.next(click),
             }
         });
     sensors.complete();
@@ -179,20 +192,40 @@ fn run(sources: Sources, letters: JsonlQueue, args: &Args) -> Result<Report, Str
     clicks.complete();
     let took = progress.finish();
     if let Some(error) = failure.take() {
-        return Err(error);
+        return Err(error.into());
     }
+    let drained = pipeline.shutdown(PATIENCE)?;
+    let accounts = acks.each_ref().map(|acks| Account::try_from(acks.counts()));
+    let [of_sensors, of_payments, of_clicks] = accounts;
 
     let counts = counts.borrow();
     Ok(Report {
         events: progress.events(),
         took,
-        accounts: ledgers.each_ref().map(Ledger::account),
+        accounts: [of_sensors?, of_payments?, of_clicks?],
         flagged: flagged.get(),
-        reasons: ledgers.each_ref().map(|ledger| ledger.reasons.take()),
+        reasons: reasons.map(|reasons| reasons.take()),
         users: counts.users(),
         elements: counts.elements(),
         hot,
         totals: totals.take(),
         dead_letters: letters.path().to_owned(),
+        ledger: drained.ledger,
     })
+}
+
+impl Totals {
+    /// An outcome that goes to the sink.
+    fn note(&mut self, outcome: &Outcome, hot: u64) {
+        match outcome {
+            Outcome::Reading(measured) => {
+                self.highest_mean =
+                    Some(self.highest_mean.map_or(measured.mean, |highest| highest.max(measured.mean)));
+            }
+            Outcome::Payment(amount) => self.sum += amount,
+            // More clicks on a hot element are no news.
+            Outcome::Click(click) if click.clicks == hot + 1 => self.alerts.push(click.element.clone()),
+            Outcome::Click(_) => {}
+        }
+    }
 }

@@ -14,15 +14,16 @@ use rxevents::{
     event::{Click, Payment, SensorReading},
     operator::window::Judged,
     prelude::*,
-    source::CsvRecord,
+    source::{CsvRecord, Line},
 };
 use validator::Validate;
 
 use crate::{
     invoice::InvoiceLine,
-    ledger::{Counted, Ledger},
+    ledger::{Counted, Reasons},
     reading,
     sources::{self, Raw},
+    store::{Audit, Source},
     tally::Counter,
 };
 
@@ -55,41 +56,51 @@ pub(crate) struct Clicked {
 }
 
 /// The entrance of a pipeline, and its end: boxed, so that a function can return it whatever is in it.
-pub(crate) type Entrance<T> = LocalSubject<T, StreamError>;
-pub(crate) type Outcomes = LocalEvents<Outcome, StreamError>;
+pub(crate) type Entrance<T> = LocalSubject<Delivery<T>, StreamError>;
+pub(crate) type Outcomes = LocalEvents<Delivery<Outcome>, StreamError>;
 
 /// Readings: decoded and checked, averaged by fives with anomalies flagged, then one an hour goes on.
 pub(crate) fn sensors(
     readings: Entrance<sources::Reading>,
+    pipeline: &Pipeline,
     letters: &JsonlQueue,
-    ledger: &Ledger,
+    reasons: &Reasons,
+    audit: &Audit,
     flagged: &Counter,
 ) -> Outcomes {
-    let letters = Counted::new(letters.clone(), ledger);
-    let (entering, leaving) = (ledger.in_flight.clone(), ledger.in_flight.clone());
-    let (dropped, flagged) = (ledger.dropped.clone(), flagged.clone());
+    let letters = Counted::new(letters.clone(), reasons);
+    let (audit, flagged) = (audit.clone(), flagged.clone());
     readings
-        .dead_letter(letters.clone())
-        .try_map_stage("reading", reading)
-        .dead_letter(letters)
-        .tap(move |_| entering.add(1))
-        .buffer_count(PARTITION)
-        .tap(move |partition| leaving.take(partition.len() as u64))
-        .flag_outliers_by(RATIO, |reading: &SensorReading| reading.value)
-        .flat_map(move |judged: Judged<Vec<SensorReading>>| {
-            // What is left at the end is too little to judge by.
-            if judged.flagged && judged.partition.len() == PARTITION {
-                flagged.add(1);
-            }
-            let measured = move |reading| Measured { reading, mean: judged.mean };
-            Local::from_iter(judged.partition.into_iter().map(measured)).stream_error()
+        .stage(pipeline, "readings", |readings| {
+            readings
+                .map(Delivery::transpose)
+                .dead_letter(letters.clone())
+                .try_map_value("reading", reading)
+                .dead_letter(letters)
         })
-        .throttle_first_by_on_dropped(
-            TimeDelta::hours(1),
-            |measured: &Measured| measured.reading.at,
-            move |_| dropped.add(1),
-        )
-        .map(Outcome::Reading)
+        .stage(pipeline, "anomalies", |readings| {
+            readings
+                .buffer_count(PARTITION)
+                .flag_outliers_by(RATIO, |reading: &Delivery<SensorReading>| reading.value)
+                .flat_map(move |judged: Judged<Vec<Delivery<SensorReading>>>| {
+                    // What is left at the end is too little to judge by.
+                    if judged.flagged && judged.partition.len() == PARTITION {
+                        flagged.add(1);
+                    }
+                    let mean = judged.mean;
+                    let measured = move |reading| Measured { reading, mean };
+                    let partition = judged.partition.into_iter();
+                    Local::from_iter(partition.map(move |reading| reading.map(measured))).stream_error()
+                })
+        })
+        .stage(pipeline, "one an hour", |measured| {
+            measured.throttle_first_by_on_dropped(
+                TimeDelta::hours(1),
+                |measured: &Delivery<Measured>| measured.reading.at,
+                move |measured| audit.left_out(Source::Sensors, "throttled", measured),
+            )
+        })
+        .map(|measured| measured.map(Outcome::Reading))
         .boxed()
 }
 
@@ -106,52 +117,71 @@ fn reading(raw: &Raw<CsvRecord, SensorReading>) -> Result<SensorReading, Reason>
 /// Payments: decoded and checked.
 pub(crate) fn payments(
     payments: Entrance<sources::Payment>,
+    pipeline: &Pipeline,
     letters: &JsonlQueue,
-    ledger: &Ledger,
+    reasons: &Reasons,
 ) -> Outcomes {
-    let letters = Counted::new(letters.clone(), ledger);
+    let letters = Counted::new(letters.clone(), reasons);
     payments
-        .dead_letter(letters.clone())
-        .try_map_stage("payment", |raw| match raw {
-            Raw::File(record) => InvoiceLine::from_record(record).map(|line| line.amount),
-            Raw::Generated(line) => Payment::from_json(line.bytes()).map(|payment| payment.amount),
+        .stage(pipeline, "payments", |payments| {
+            payments
+                .map(Delivery::transpose)
+                .dead_letter(letters.clone())
+                .try_map_value("payment", |raw| match raw {
+                    Raw::File(record) => InvoiceLine::from_record(record).map(|line| line.amount),
+                    Raw::Generated(line) => Payment::from_json(line.bytes()).map(|payment| payment.amount),
+                })
+                .dead_letter(letters)
         })
-        .dead_letter(letters)
-        .map(Outcome::Payment)
+        .map(|amount| amount.map(Outcome::Payment))
         .boxed()
 }
 
 /// Clicks: decoded, checked and counted. Empty lines are no clicks.
 pub(crate) fn clicks(
     clicks: Entrance<sources::Visit>,
+    pipeline: &Pipeline,
     letters: &JsonlQueue,
-    ledger: &Ledger,
+    reasons: &Reasons,
+    audit: &Audit,
     counts: &Rc<RefCell<Clicks>>,
 ) -> Outcomes {
-    let letters = Counted::new(letters.clone(), ledger);
-    let (filtered, counts) = (ledger.filtered.clone(), counts.clone());
+    let letters = Counted::new(letters.clone(), reasons);
+    let (audit, counts) = (audit.clone(), counts.clone());
     clicks
-        .dead_letter(letters.clone())
-        .filter(move |raw| {
-            let blank = matches!(raw, Raw::File(line) if line.bytes().trim_ascii().is_empty());
-            filtered.add(blank.into());
-            !blank
+        .stage(pipeline, "clicks", |clicks| {
+            clicks
+                .map(Delivery::transpose)
+                .dead_letter(letters.clone())
+                .filter_map(move |raw: Delivery<Raw<Line, Click>>| {
+                    let blank = matches!(&*raw, Raw::File(line) if line.bytes().trim_ascii().is_empty());
+                    if !blank {
+                        return Some(raw);
+                    }
+                    audit.left_out(Source::Clicks, "empty", raw);
+                    None
+                })
+                .try_map_value("click", click)
+                .dead_letter(letters)
         })
-        .try_map_stage("click", |raw| {
-            let click = match raw {
-                Raw::File(line) => Click::from_combined_log(line.text()?)?,
-                Raw::Generated(click) => click.clone(),
-            };
-            click.validate()?;
-            Ok(click)
-        })
-        .dead_letter(letters)
-        .count_by_key(|click: &Click| &click.element)
-        .map(move |(click, clicks)| {
-            counts.borrow_mut().note(&click.user, clicks == 1);
-            Outcome::Click(Clicked { element: click.element, clicks })
+        .stage(pipeline, "counts", |clicks| {
+            clicks.count_by_key(|click: &Delivery<Click>| &click.element).map(
+                move |(click, clicks): (Delivery<Click>, u64)| {
+                    counts.borrow_mut().note(&click.user, clicks == 1);
+                    click.map(|click| Outcome::Click(Clicked { element: click.element, clicks }))
+                },
+            )
         })
         .boxed()
+}
+
+fn click(raw: &Raw<Line, Click>) -> Result<Click, Reason> {
+    let click = match raw {
+        Raw::File(line) => Click::from_combined_log(line.text()?)?,
+        Raw::Generated(click) => click.clone(),
+    };
+    click.validate()?;
+    Ok(click)
 }
 
 /// How many users and elements there were.

@@ -7,10 +7,10 @@ use rxevents::{
     dead_letter::Origin,
     event::{Click, SensorReading},
     prelude::*,
-    source::{Clicks, CsvFile, CsvRecord, Line, OpenError, PaymentLines, SensorReadings, TextFile},
+    source::{Clicks, CsvFile, CsvRecord, Line, OpenError, PaymentLines, Replayed, SensorReadings, TextFile},
 };
 
-use crate::{args::Args, columns::with_columns, invoice, reading};
+use crate::{args::Args, columns::with_columns, invoice, reading, store::Store};
 
 /// The longest line, in bytes, that is read from a file; a longer one becomes a dead letter.
 pub(crate) const MAX_LINE: usize = 64 * 1024;
@@ -49,60 +49,84 @@ pub(crate) type Visit = Taken<Line, Click>;
 
 /// An event of any source.
 pub(crate) enum Event {
-    Sensor(Reading),
-    Payment(Payment),
-    Click(Visit),
+    Sensor(Delivery<Reading>),
+    Payment(Delivery<Payment>),
+    Click(Delivery<Visit>),
 }
+
+type Events = Box<dyn Iterator<Item = Result<Event, StreamError>>>;
 
 /// All sources in turn: one event of each, as long as it has any.
 pub(crate) struct Sources {
-    sources: Vec<Box<dyn Iterator<Item = Event>>>,
+    sources: Vec<Events>,
     turn: usize,
 }
 
 impl Sources {
-    /// The files of the command line; or, if there are none, made-up events.
-    pub(crate) fn open(args: &Args) -> Result<Self, OpenError> {
+    /// The files of the command line; or, if there are none, made-up events. Each goes on where it had committed.
+    pub(crate) fn open(
+        args: &Args,
+        [sensors, payments, clicks]: &[Acknowledger; 3],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         if !args.has_files() {
-            return Ok(Self::generate(args.events));
+            return Self::generate(args.events, [sensors, payments, clicks]);
         }
-        let mut sources: Vec<Box<dyn Iterator<Item = Event>>> = Vec::new();
+        let mut sources: Vec<Events> = Vec::new();
         if let Some(path) = &args.sensors {
-            let records = open_csv(path, &reading::COLUMNS)?;
-            sources.push(Box::new(records.map(|record| Event::Sensor(record.map(Raw::File)))));
+            let records = sensors.resume(open_csv(path, &reading::COLUMNS)?)?;
+            sources.push(Box::new(records.map(|record| Ok(Event::Sensor(record?.map(of_file))))));
         }
         if let Some(path) = &args.payments {
-            let records = open_csv(path, &invoice::COLUMNS)?;
-            sources.push(Box::new(records.map(|record| Event::Payment(record.map(Raw::File)))));
+            let records = payments.resume(open_csv(path, &invoice::COLUMNS)?)?;
+            sources.push(Box::new(records.map(|record| Ok(Event::Payment(record?.map(of_file))))));
         }
         if let Some(path) = &args.clicks {
-            let lines = TextFile::open(path)?.max_line_bytes(MAX_LINE);
-            sources.push(Box::new(lines.map(|line| Event::Click(line.map(Raw::File)))));
+            let lines = clicks.resume(TextFile::open(path)?.max_line_bytes(MAX_LINE))?;
+            sources.push(Box::new(lines.map(|line| Ok(Event::Click(line?.map(of_file))))));
         }
         Ok(Self { sources, turn: 0 })
     }
 
-    fn generate(events: u64) -> Self {
+    fn generate(
+        events: u64,
+        [of_sensors, of_payments, of_clicks]: [&Acknowledger; 3],
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let share = |index| usize::try_from(events / 3 + u64::from(index < events % 3)).unwrap_or(usize::MAX);
-        let readings = SensorReadings::new(1).anomalies(ANOMALIES);
-        let payments = PaymentLines::new(2).malformed(BROKEN).invalid(BROKEN);
+        let readings = SensorReadings::new(1).anomalies(ANOMALIES).take(share(0));
+        let payments = PaymentLines::new(2).malformed(BROKEN).invalid(BROKEN).take(share(1));
         let name: Arc<str> = "made-up payments".into();
         let payments =
             payments.zip(1..).map(move |(line, number)| Line::new(line.into_bytes(), number, name.clone()));
-        let clicks = Clicks::new(3);
-        let sources: [Box<dyn Iterator<Item = Event>>; 3] = [
-            Box::new(readings.map(|reading| Event::Sensor(Ok(Raw::Generated(reading)))).take(share(0))),
-            Box::new(payments.map(|line| Event::Payment(Ok(Raw::Generated(line)))).take(share(1))),
-            Box::new(clicks.map(|click| Event::Click(Ok(Raw::Generated(click)))).take(share(2))),
+        let clicks = Clicks::new(3).take(share(2));
+        let readings = of_sensors.resume(Replayed::new(readings))?;
+        let payments = of_payments.resume(Replayed::new(payments))?;
+        let clicks = of_clicks.resume(Replayed::new(clicks))?;
+        let sources: [Events; 3] = [
+            Box::new(readings.map(|reading| Ok(Event::Sensor(reading?.map(made_up))))),
+            Box::new(payments.map(|line| Ok(Event::Payment(line?.map(made_up))))),
+            Box::new(clicks.map(|click| Ok(Event::Click(click?.map(made_up))))),
         ];
-        Self { sources: sources.into(), turn: 0 }
+        Ok(Self { sources: sources.into(), turn: 0 })
     }
 }
 
-impl Iterator for Sources {
-    type Item = Event;
+/// The acknowledgers of the three sources.
+pub(crate) fn acknowledgers(store: &Store) -> Result<[Acknowledger; 3], Box<dyn std::error::Error>> {
+    Ok([store.acknowledger("sensors")?, store.acknowledger("payments")?, store.acknowledger("clicks")?])
+}
 
-    fn next(&mut self) -> Option<Event> {
+fn of_file<F, G>(item: Result<F, Rejected<Line>>) -> Taken<F, G> {
+    item.map(Raw::File)
+}
+
+fn made_up<F, G>(item: G) -> Taken<F, G> {
+    Ok(Raw::Generated(item))
+}
+
+impl Iterator for Sources {
+    type Item = Result<Event, StreamError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.turn >= self.sources.len() {
                 self.turn = 0;

@@ -235,7 +235,7 @@ impl Acknowledger {
             return Err(self.in_flight());
         }
         let number = self.tracker.issue(end)?;
-        Ok(Delivery::new(value, Receipt::new(self.tracker.clone(), number, end)))
+        Ok(Delivery::new(value, Receipt::new(self.tracker.clone(), number, end.lines)))
     }
 
     fn in_flight(&self) -> DeliveryError {

@@ -36,6 +36,7 @@
 mod acknowledger;
 pub(crate) mod fate;
 mod item;
+mod ops;
 mod position;
 mod receipt;
 mod tracker;
@@ -45,5 +46,6 @@ pub use acknowledger::{
     DeliveryError, DeliveryStream, Imbalance,
 };
 pub use item::Delivery;
+pub use ops::{DeliveryOps, TryMapValue};
 pub use position::{MemoryPosition, Position, PositionError, PositionFile, PositionStore, SourcePosition};
 pub use receipt::Receipt;

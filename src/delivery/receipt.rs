@@ -5,7 +5,6 @@ use std::{
 };
 
 use super::{
-    Position,
     fate::{self, Fate},
     tracker::Tracker,
 };
@@ -32,7 +31,8 @@ enum Parts {
 struct Part {
     tracker: Arc<Tracker>,
     number: u64,
-    position: Position,
+    /// Its line, or which item it is.
+    line: u64,
     /// What has become of it; until then, what its drop means.
     fate: Option<Fate>,
 }
@@ -52,8 +52,8 @@ impl Drop for Part {
 }
 
 impl Receipt {
-    pub(super) fn new(tracker: Arc<Tracker>, number: u64, position: Position) -> Self {
-        Self(Parts::One(Part { tracker, number, position, fate: None }))
+    pub(super) fn new(tracker: Arc<Tracker>, number: u64, line: u64) -> Self {
+        Self(Parts::One(Part { tracker, number, line, fate: None }))
     }
 
     /// Of no source: nothing becomes of it.
@@ -102,7 +102,7 @@ impl Receipt {
     /// The source of the first of its events, and where it was there.
     pub fn origin(&self) -> Option<Origin> {
         let part = self.parts().first()?;
-        Some(Origin::line(part.tracker.name.clone(), part.position.lines))
+        Some(Origin::line(part.tracker.name.clone(), part.line))
     }
 
     fn settle(mut self, fate: Fate) {

@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::EventSink;
 use crate::{
-    dead_letter::Reason,
+    dead_letter::{Reason, SyncPolicy},
     durable,
     source::{Resumable, jsonl},
 };
@@ -49,6 +49,7 @@ pub struct JsonlSink<T> {
     path: Arc<Path>,
     known: Option<Box<dyn Known<T> + Send>>,
     duplicates: u64,
+    syncs: bool,
     line: Vec<u8>,
     types: PhantomData<fn(T)>,
 }
@@ -161,9 +162,17 @@ impl<T: Serialize> JsonlSink<T> {
             path: path.into(),
             known,
             duplicates: 0,
+            syncs: true,
             line: Vec::new(),
             types: PhantomData,
         })
+    }
+
+    /// Sets whether a flush reaches the disk, as it does unless it is [`SyncPolicy::Never`]: then what is flushed survives a
+    /// crash of the process, but maybe not of the machine.
+    #[must_use]
+    pub fn sync(self, sync: SyncPolicy) -> Self {
+        Self { syncs: sync != SyncPolicy::Never, ..self }
     }
 
     /// How many values were not written, as they were known.
@@ -224,7 +233,8 @@ impl<T: Serialize> EventSink<T> for JsonlSink<T> {
     }
 
     fn flush(&mut self) -> Result<(), SinkError> {
-        self.file.flush().and_then(|()| durable::sync(self.file.get_ref())).map_err(self.failed())
+        let sync = |file: &File| if self.syncs { durable::sync(file) } else { Ok(()) };
+        self.file.flush().and_then(|()| sync(self.file.get_ref())).map_err(self.failed())
     }
 }
 
