@@ -1,3 +1,4 @@
+#![allow(dead_code)] // each example uses a part
 //! The command line.
 
 use std::{

@@ -9,7 +9,7 @@ use rxevents::{
 };
 use serde::Serialize;
 
-use crate::tally::reason;
+use super::tally::reason;
 
 /// How an event is accounted for.
 #[derive(Debug, Clone, Copy, Default, Serialize)]

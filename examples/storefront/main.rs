@@ -58,7 +58,7 @@ use tally::Counter;
 /// How long what is under way at the end may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(Some(args)) => args,
         Ok(None) => return done(report::print(USAGE)),

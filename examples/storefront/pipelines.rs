@@ -18,7 +18,7 @@ use rxevents::{
 };
 use validator::Validate;
 
-use crate::{
+use super::{
     invoice::InvoiceLine,
     ledger::{Counted, Reasons},
     reading,

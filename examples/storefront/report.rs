@@ -16,7 +16,7 @@ use rxevents::pipeline::Ledger;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{Totals, ledger::Account};
+use super::{Totals, ledger::Account};
 
 /// Progress is shown after each so many events; the clock is not asked in between.
 const BATCH: u64 = 10_000;

@@ -10,7 +10,7 @@ use rxevents::{
     source::{Clicks, CsvFile, CsvRecord, Line, OpenError, PaymentLines, Replayed, SensorReadings, TextFile},
 };
 
-use crate::{args::Args, columns::with_columns, invoice, reading, store::Store};
+use super::{args::Args, columns::with_columns, invoice, reading, store::Store};
 
 /// The longest line, in bytes, that is read from a file; a longer one becomes a dead letter.
 pub(crate) const MAX_LINE: usize = 64 * 1024;

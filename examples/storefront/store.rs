@@ -12,7 +12,7 @@ use rxevents::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::pipelines::{Clicked, Measured, Outcome};
+use super::pipelines::{Clicked, Measured, Outcome};
 
 /// Of so many events of a source the job knows which are in the output already: as many as may come again, which are those
 /// between two commits and those in flight.
