@@ -20,8 +20,9 @@ use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "click_counts",
+    "crash_harness",
     "dead_letters",
     "metrics",
     "parallel_logs",
@@ -632,4 +633,16 @@ fn a_file_that_cannot_be_read_to_its_end_fails_the_job() {
         assert!(stderr.contains("not read to the end"), "{name}: {stderr}");
         assert!(output.stdout.is_empty(), "{name}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_lost_when_a_job_is_killed() {
+    let figures = figures("crash_harness", &["--kills", "8", "--events", "30000", "--seed", "5"]);
+    let count = |name: &str| figures[name].as_u64().unwrap();
+    assert_eq!((count("kills"), count("lost"), count("seed")), (8, 0, 5));
+    assert_eq!(count("input"), 30_000 * count("rounds"));
+    assert_eq!(count("input"), count("output") + count("dead_lettered") + count("left_out"));
+    assert_eq!(count("starts"), count("kills") + count("rounds"));
+    assert!(count("duplicates") <= count("redelivered"));
 }

@@ -307,3 +307,86 @@ fn a_source_that_cannot_be_read_fails_the_job() {
     assert!(stderr.contains("clicks: not read to the end"), "{stderr}");
     assert_eq!(read_letters(&path).unwrap().count(), 1);
 }
+
+/// The lines of a file of the state.
+fn state_lines(folder: &Path, name: &str) -> Vec<Value> {
+    let text = fs::read_to_string(folder.join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_job_with_a_state_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("new/state");
+    let job = |events: &str| {
+        let output = run(["--events", events, "--state", state.to_str().unwrap(), "--json"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        figures["overall"].clone()
+    };
+    let first = job("30000");
+    assert_eq!(first["in"], 30_000);
+    assert_eq!(job("30000")["in"], 0);
+    // The sources have more now.
+    let second = job("60000");
+    assert_eq!(second["in"], 30_000);
+    let sum = |name: &str| first[name].as_u64().unwrap() + second[name].as_u64().unwrap();
+    assert_eq!(state_lines(&state, "output.jsonl").len() as u64, sum("out"));
+    assert_eq!(state_lines(&state, "left-out.jsonl").len() as u64, sum("dropped") + sum("filtered"));
+    assert_eq!(state_lines(&state, "storefront-dead-letters.jsonl").len() as u64, sum("dead_lettered"));
+    let positions: Value = serde_json::from_slice(&fs::read(state.join("positions.json")).unwrap()).unwrap();
+    for source in ["sensors", "payments", "clicks"] {
+        assert_eq!(positions[source]["lines"], 20_000);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_the_job_in_good_order() {
+    for signal in ["-TERM", "-INT"] {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().to_str().unwrap();
+        let job = Command::new(example("storefront"))
+            .args(["--events", "1000000000", "--state", state, "--json"])
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It has begun when something is in the output.
+        while fs::metadata(folder.path().join("output.jsonl")).map_or(0, |file| file.len()) == 0 {
+            std::thread::yield_now();
+        }
+        assert!(Command::new("kill").args([signal, &job.id().to_string()]).status().unwrap().success());
+        let output = job.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let figures: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let overall = &figures["overall"];
+        let count = |name: &str| overall[name].as_u64().unwrap();
+        assert_eq!(count("in_flight"), 0);
+        assert_eq!(count("in"), count("out") + count("filtered") + count("dropped") + count("dead_lettered"));
+        assert_eq!(state_lines(folder.path(), "output.jsonl").len() as u64, count("out"));
+        // All that was taken is committed.
+        let positions: Value =
+            serde_json::from_slice(&fs::read(folder.path().join("positions.json")).unwrap()).unwrap();
+        let committed: u64 =
+            positions.as_object().unwrap().values().filter_map(|at| at["lines"].as_u64()).sum();
+        assert_eq!(committed, count("in"));
+    }
+}
+
+#[test]
+fn a_state_of_another_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, state) = (folder.path().join("access.log"), folder.path().join("state"));
+    let line = "u1 - - [17/May/2015:10:05:03 +0000] \"GET /a HTTP/1.1\" 200 1 \"-\" \"x\"\n";
+    fs::write(&log, line.repeat(3)).unwrap();
+    let job = || run([Path::new("--clicks"), &log, Path::new("--state"), &state]);
+    assert!(job().status.success());
+    fs::write(&log, line).unwrap();
+    let output = job();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let (all, one) = (3 * line.len(), line.len());
+    let message = format!("`clicks` cannot resume at line 3, byte {all}: there are {one} bytes only");
+    assert!(stderr.contains(&message), "{stderr}");
+}
