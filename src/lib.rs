@@ -11,6 +11,7 @@ pub mod delivery;
 mod durable;
 mod error;
 pub mod event;
+pub mod flow;
 pub mod gate;
 mod held;
 #[cfg(feature = "metrics")]

@@ -16,6 +16,7 @@ pub use crate::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
     delivery::{Acknowledger, Delivery, DeliveryOps, PositionFile, Receipt},
+    flow::{DeliveryStreamOps, FlowOps, StreamOps},
     operator::{
         aggregate::AggregateOps,
         batch::{BatchObserver, BatchOps},
