@@ -13,14 +13,15 @@ pub use rxrust::{
 pub use crate::{
     Buffer, Drops, Overflow, PanicError, StreamError,
     dead_letter::{
-        DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
+        DeadLetter, DeadLetterPolicy, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason,
+        Rejected,
     },
     operator::{
         aggregate::AggregateOps,
         batch::{BatchObserver, BatchOps},
         combine::{CombineOps, CompositeError, Within},
         create::{Callback, Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
-        error::{ErrorOps, Retry},
+        error::{CircuitBreaker, ErrorOps, Jitter, Retry, RetryBudget, Verdict, WhileOpen},
         filter::FilterOps,
         key::{KeyOps, Keyed, Keys},
         rate::{Edges, RateOps, TrailingOpensWindow},

@@ -1,4 +1,4 @@
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,20 @@ pub trait Payload {
     fn origin(&self) -> Option<Origin> {
         None
     }
+
+    /// The user's own headers, such as those of a message. They are in the letter, and come back when it is sent again.
+    fn headers(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    /// Whether its source takes the drop of this item as "done with it". `dead_letter` then keeps the item until its letter
+    /// is durable, and [abandons](Self::abandon) it when that fails.
+    fn acknowledges(&self) -> bool {
+        false
+    }
+
+    /// Called before the item is dropped though it is *not* done: its letter was not stored. Its source is to send it again.
+    fn abandon(&self) {}
 
     /// The dead letter that this item comes from, if it is sent again: should it fail again, that is its letter.
     fn letter(&self) -> Option<&DeadLetter> {
@@ -81,6 +95,18 @@ macro_rules! through_pointer {
 
             fn origin(&self) -> Option<Origin> {
                 (**self).origin()
+            }
+
+            fn headers(&self) -> BTreeMap<String, String> {
+                (**self).headers()
+            }
+
+            fn acknowledges(&self) -> bool {
+                (**self).acknowledges()
+            }
+
+            fn abandon(&self) {
+                (**self).abandon();
             }
 
             fn letter(&self) -> Option<&DeadLetter> {
