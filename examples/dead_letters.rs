@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example dead_letters -- [FILE.jsonl] [--max-retries 2] [--dead-letters OUT.jsonl] [--json]
-//! cargo run --release --example dead_letters -- --redrive OUT.jsonl [--max-redrives 3] [--json]
+//! cargo run --release --example dead_letters -- --redrive OUT.jsonl [--max-redrives 3] [--dry-run] [--rate 100]
+//!     [--cursor POSITION] [--json]
 //! ```
 //! Each line is a payment, `{"id": …, "amount": …, "currency": …, "timestamp": …}`; without a file, 20,000 are made up.
 //! Empty lines are left out. The handler decodes a line, checks the rules of payments, and books the payment; one with
@@ -21,14 +22,20 @@
 //! no letters. So nothing is lost when OUT.jsonl is removed after the run and NEW.jsonl is redriven next time.
 //!
 //! `{"redriven": …, "ok": …, "dead": …, "refused": …, "unreadable": …, "attempts": …}`, where `redriven = ok + dead`.
+//!
+//! With `--rate` it sends so many a second at most. With `--cursor` it keeps in a file how far it is, and goes on there: a run
+//! that was killed sends again only what it had not done. With `--dry-run` it sends nothing and changes nothing: `redriven` is
+//! how many it would send, and `by_kind` and `by_stage` say which.
 
 mod common;
 
-use std::{error::Error, path::Path, process::ExitCode, time::Duration};
+use std::{
+    convert::Infallible, error::Error, num::NonZeroU32, path::Path, process::ExitCode, time::Duration,
+};
 
 use common::{ArgError, Args, Failure, Rejects, Usage, input, tally::Counter, tried::Tried};
 use rxevents::{
-    dead_letter::{DEFAULT_MAX_REDRIVES, redrive},
+    dead_letter::{DEFAULT_MAX_REDRIVES, RedriveCursor, redrive},
     event::Payment,
     prelude::*,
     source::PaymentLines,
@@ -40,12 +47,15 @@ const USAGE: Usage = Usage {
     text: "\
 usage: dead_letters [FILE.jsonl] [--max-retries 2] [--retry all] [--dead-letters OUT.jsonl] [--json]
        dead_letters --redrive OUT.jsonl [--max-retries 2] [--retry all] [--max-redrives 3]
-                    [--dead-letters NEW.jsonl] [--json]
+                    [--dead-letters NEW.jsonl] [--dry-run] [--rate 100] [--cursor POSITION] [--json]
 
-  --retry  all: whatever fails; transient: only what may pass
-  --json   print the figures on one line",
-    flags: &[],
-    options: &["max-retries", "max-redrives", "retry", "dead-letters", "redrive"],
+  --retry    all: whatever fails; transient: only what may pass
+  --dry-run  count what would be sent, and send nothing
+  --rate     letters a second, at most
+  --cursor   keep in this file how far it is, and go on there
+  --json     print the figures on one line",
+    flags: &["dry-run"],
+    options: &["max-retries", "max-redrives", "retry", "dead-letters", "redrive", "rate", "cursor"],
     files: 1,
 };
 
@@ -63,7 +73,8 @@ fn first_time(args: &Args) -> Result<Value, Box<dyn Error>> {
     let rejects = Rejects::replace(args, "dead-letters.jsonl")?;
     let taken = Counter::default();
     let count = taken.clone();
-    let (ok, attempts) = handle(lines.inspect(move |_| count.add(1)), policy, &rejects)?;
+    let lines = Local::from_iter(lines.inspect(move |_| count.add(1))).boxed();
+    let (ok, attempts) = handle(lines, policy, &rejects, rejects.clone(), None)?;
     Ok(json!({"lines": taken.get(), "ok": ok, "dead": rejects.check()?, "attempts": attempts}))
 }
 
@@ -72,12 +83,34 @@ fn again(args: &Args, path: &Path) -> Result<Value, Box<dyn Error>> {
         return Err(ArgError(format!("--redrive reads letters, not {}", file.display())).into());
     }
     let policy = policy(args)?;
-    let letters = redrive(path)?.max_redrives(args.get("max-redrives", DEFAULT_MAX_REDRIVES)?);
+    let mut letters = redrive(path)?.max_redrives(args.get("max-redrives", DEFAULT_MAX_REDRIVES)?);
+    let mut cursor = None;
+    if let Some(position) = args.path("cursor") {
+        let (rest, of_rest) = letters.resume(position)?;
+        (letters, cursor) = (rest, Some(of_rest));
+    }
+    if args.flag("dry-run") {
+        let run = letters.dry_run();
+        return Ok(json!({
+            "redriven": run.sent, "ok": 0, "dead": 0, "refused": run.refused, "unreadable": run.unreadable,
+            "attempts": 0, "by_kind": run.by_kind, "by_stage": run.by_stage,
+        }));
+    }
     let counts = letters.counts();
     let mut again = path.as_os_str().to_owned();
     again.push(".again");
     let rejects = Rejects::append(args.path("dead-letters").unwrap_or(again.as_ref()))?;
-    let (ok, attempts) = handle(letters, policy, &rejects)?;
+    let letters = match args.get("rate", 0)? {
+        0 => Local::from_iter(letters).boxed(),
+        rate => {
+            let rate = NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN);
+            Local::from_stream(letters.at_rate(rate, LocalScheduler)).boxed()
+        }
+    };
+    let (ok, attempts) = match cursor {
+        None => handle(letters, policy, &rejects, rejects.clone(), None)?,
+        Some(cursor) => handle(letters, policy, &rejects, cursor.queue(rejects.clone()), Some(cursor))?,
+    };
     let dead = rejects.check()? - counts.refused() - counts.unreadable();
     Ok(json!({
         "redriven": counts.sent(), "ok": ok, "dead": dead, "refused": counts.refused(),
@@ -90,37 +123,52 @@ fn policy(args: &Args) -> Result<Retry<Reason>, Box<dyn Error>> {
     let policy = Retry::times(args.get("max-retries", 2)?)
         .exponential(Duration::from_millis(1), Duration::from_millis(10));
     match &*args.get("retry", "all".to_owned())? {
-        "all" => Ok(policy),
+        "all" => Ok(policy.when(|_| true)),
         "transient" => Ok(policy.when(|reason: &Reason| reason.kind() == FailureKind::Other)),
         other => Err(ArgError(format!("--retry `{other}`: all or transient")).into()),
     }
 }
 
-/// Handles events, lines or letters alike: how many succeeded, and in how many attempts at all of them.
-fn handle<P, R, I>(events: I, policy: Retry<Reason>, rejects: &Rejects) -> Result<(u64, u64), Box<dyn Error>>
+/// Handles events, lines or letters alike: how many succeeded, and in how many attempts at all of them. A letter that
+/// succeeded is told to the cursor.
+fn handle<P, R, Q>(
+    events: LocalEvents<Result<P, Rejected<R>>, Infallible>,
+    policy: Retry<Reason>,
+    rejects: &Rejects,
+    queue: Q,
+    cursor: Option<RedriveCursor>,
+) -> Result<(u64, u64), Box<dyn Error>>
 where
     P: Payload + 'static,
     R: Payload + 'static,
-    I: Iterator<Item = Result<P, Rejected<R>>> + 'static,
+    Q: DeadLetterQueue + Clone + 'static,
 {
     let (failure, ok, attempts) = (Failure::default(), Counter::default(), Counter::default());
     let (arrived, tried) = (ok.clone(), attempts.clone());
     // What waits for its next attempt wants a runtime.
     common::until_end(|end| {
-        Local::from_iter(events)
-            .dead_letter(rejects.clone())
+        events
+            .dead_letter(queue.clone())
             .map(Tried::new)
             .try_map_with_retry_with(EventRetry::new(policy).stage("payment"), move |event: &Tried<P>| {
                 tried.add(1);
-                attempt(&event.payload(), event.count())
+                let payment = attempt(&event.payload(), event.count())?;
+                if let (Some(cursor), Some(letter)) = (&cursor, event.letter())
+                    && let Err(error) = cursor.done(letter.id)
+                {
+                    // It is booked nevertheless.
+                    common::say(&format!("the position is not kept: {error}"));
+                }
+                Ok(payment)
             })
-            .dead_letter(rejects.clone())
+            .dead_letter(queue)
             .stream_error()
             .on_error_route(failure.observer())
             .finalize(move || _ = end.send(()))
             .subscribe(move |_: Payment| arrived.add(1));
     })?;
     failure.check()?;
+    rejects.check()?;
     Ok((ok.get(), attempts.get()))
 }
 

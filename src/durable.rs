@@ -1,10 +1,28 @@
 //! What files need to survive a crash of the machine.
 
 use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::Path,
 };
+
+/// The folder of a file.
+pub(crate) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Replaces a small file as a whole: written beside it, flushed to the disk, renamed. So it is never half written,
+/// whenever the process is killed.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = File::create(&beside)?;
+    file.write_all(content)?;
+    sync(&file)?;
+    drop(file);
+    fs::rename(&beside, path)?;
+    sync_folder(path)
+}
 
 /// As durable as it can be: a pipe or a device cannot be synced, which is no fault of what was written.
 pub(crate) fn sync(file: &File) -> io::Result<()> {
@@ -17,8 +35,7 @@ pub(crate) fn sync(file: &File) -> io::Result<()> {
 /// Makes a file's entry in its folder durable.
 #[cfg(unix)]
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
+    File::open(folder(path))?.sync_all()
 }
 
 #[cfg(not(unix))]

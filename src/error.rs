@@ -11,7 +11,7 @@ use std::{
 use rxrust::observer::Observer;
 
 use crate::{
-    dead_letter::DeadLetterError,
+    dead_letter::{DeadLetterError, Poisoned, Reason},
     delivery::{DeliveryError, fate::abandoning},
 };
 
@@ -60,6 +60,18 @@ pub enum StreamError {
         /// The type.
         of: &'static str,
     },
+    /// An event failed, and the policy is that the stream ends with it ([`Verdict::Fail`](crate::operator::error::Verdict)).
+    /// The event itself went on before, as rejected.
+    #[error("`{stage}`: {reason}")]
+    EventFailed {
+        /// The stage in which it failed.
+        stage: &'static str,
+        /// Why.
+        reason: Reason,
+    },
+    /// More events failed than a dead-letter queue is to take: the letter that was not stored is in the error.
+    #[error(transparent)]
+    Poisoned(Arc<Poisoned>),
     /// A dead-letter queue refused a letter; the letter is in the error.
     #[error(transparent)]
     DeadLetter(Arc<DeadLetterError>),
@@ -134,6 +146,8 @@ thread_local! {
     static OPERATOR: Cell<Option<&'static str>> = const { Cell::new(None) };
     /// The failure that observers which are being dropped may take: see [`fail`].
     static FAILURE: RefCell<Option<StreamError>> = const { RefCell::new(None) };
+    /// It has been sent as an error: only a gate that is closed to errors may take it.
+    static SENT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs `f`; a panic becomes a value. `operator` names it unless an operator further in was [`named`].
@@ -236,9 +250,10 @@ pub(crate) fn fail<T, E: 'static, O: Observer<T, E>>(down: O, failure: impl Into
     match failure.clone().into_error::<E>() {
         Ok(next) => {
             // A gate below that has panicked is closed to errors; it takes the failure when it is dropped.
-            let outer = FAILURE.replace(Some(failure));
+            let (outer, sent) = (FAILURE.replace(Some(failure)), SENT.replace(true));
             error(down, next);
             FAILURE.replace(outer);
+            SENT.set(sent);
         }
         Err(failure) => drop_with(down, failure),
     }
@@ -274,8 +289,9 @@ pub(crate) fn drop_with<O>(ended: O, failure: StreamError) {
 /// Runs what may [take](take_failure) a failure.
 #[cold]
 pub(crate) fn settle_with(failure: StreamError, settle: impl FnOnce()) {
-    let outer = FAILURE.replace(Some(failure));
+    let (outer, sent) = (FAILURE.replace(Some(failure)), SENT.replace(false));
     let dropped = catch("drop", settle);
+    SENT.set(sent);
     if let Some(failure) = FAILURE.replace(outer) {
         unhandled(&failure);
     }
@@ -288,8 +304,9 @@ pub(crate) fn settle_with(failure: StreamError, settle: impl FnOnce()) {
 /// with the observer may [take](take_failure) that as a failure.
 pub(crate) fn schedule(operator: &'static str, give: impl FnOnce()) -> bool {
     let message = "the scheduler takes no task (is there a runtime?)".into();
-    let outer = FAILURE.replace(Some(PanicError { operator, message }.into()));
+    let (outer, sent) = (FAILURE.replace(Some(PanicError { operator, message }.into())), SENT.replace(false));
     let given = catch(operator, give);
+    SENT.set(sent);
     let untaken = FAILURE.replace(outer);
     match given {
         Ok(()) => true,
@@ -302,9 +319,9 @@ pub(crate) fn schedule(operator: &'static str, give: impl FnOnce()) -> bool {
     }
 }
 
-/// Whether there is a failure to take.
+/// Whether there is a failure that nobody was told.
 pub(crate) fn failure_waits() -> bool {
-    FAILURE.with_borrow(Option::is_some)
+    !SENT.get() && FAILURE.with_borrow(Option::is_some)
 }
 
 /// The failure that is ending what is being dropped, if there is one and nobody has taken it.

@@ -13,7 +13,8 @@ pub use rxrust::{
 pub use crate::{
     Buffer, Drops, Overflow, PanicError, StreamError,
     dead_letter::{
-        DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
+        DeadLetter, DeadLetterPolicy, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason,
+        Rejected,
     },
     delivery::{Acknowledger, Delivery, DeliveryOps, PositionFile, Receipt},
     flow::{DeliveryStreamOps, FlowOps, StreamOps},
@@ -22,7 +23,7 @@ pub use crate::{
         batch::{BatchObserver, BatchOps},
         combine::{CombineOps, CompositeError, Within},
         create::{Callback, Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
-        error::{ErrorOps, Retry},
+        error::{CircuitBreaker, ErrorOps, Jitter, Retry, RetryBudget, Verdict, WhileOpen},
         filter::FilterOps,
         key::{KeyOps, Keyed, Keys},
         rate::{Edges, RateOps, TrailingOpensWindow},

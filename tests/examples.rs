@@ -410,6 +410,41 @@ fn dead_letters_are_sent_again_until_they_are_refused() {
 }
 
 #[test]
+fn a_redrive_is_tried_dry_paced_and_resumed() {
+    let folder = Folder::new();
+    let fails = |n: u64| payment(&format!(",\"fail\":{n}"));
+    let [once, often] = [1, 100].map(fails);
+    let file = folder.write("payments.jsonl", &[once.as_bytes(), b"{", often.as_bytes()]);
+    let (out, again, position) =
+        (folder.path("dead.jsonl"), folder.path("dead.jsonl.again"), folder.path("position"));
+    figures("dead_letters", &[&file, "--max-retries", "0", "--dead-letters", &out]);
+    assert_eq!(letters(&out).len(), 3);
+
+    // Dry: nothing is sent, and no file changes or comes.
+    let redrive = ["--redrive", &*out, "--max-retries", "0", "--cursor", &position];
+    let seen = figures("dead_letters", &[&redrive[..], &["--dry-run"]].concat());
+    let expected = json!({
+        "redriven": 3, "ok": 0, "dead": 0, "refused": 0, "unreadable": 0, "attempts": 0,
+        "by_kind": {"decode": 1, "other": 2}, "by_stage": {"payment": 3},
+    });
+    assert_eq!(seen, expected);
+    assert!(!fs::exists(&again).unwrap() && !fs::exists(&position).unwrap());
+
+    let expected = |redriven: u64, ok: u64| json!({"redriven": redriven, "ok": ok, "dead": redriven - ok, "refused": 0, "unreadable": 0, "attempts": redriven});
+    assert_eq!(figures("dead_letters", &[&redrive[..], &["--rate", "1000"]].concat()), expected(3, 1));
+    // All is done: nothing is sent twice.
+    assert_eq!(figures("dead_letters", &redrive), expected(0, 0));
+    assert_eq!(letters(&again).len(), 2);
+    // What is appended later is.
+    fs::write(&out, [fs::read(&out).unwrap(), fs::read(&again).unwrap()].concat()).unwrap();
+    assert_eq!(figures("dead_letters", &redrive), expected(2, 0));
+    assert_eq!(letters(&again)[2..].iter().map(|letter| letter.redrives).collect::<Vec<_>>(), [2, 2]);
+
+    let wrong = run("dead_letters", &["--redrive", &out, "--rate", "fast"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
 fn made_up_data_are_accounted_for_and_the_same_each_time() {
     let folder = Folder::new();
     let out = folder.path("dead.jsonl");

@@ -412,6 +412,8 @@ mod ours {
             .route_failures(observer(|_: Rejected<super::Positive>| {})), |v| v.value);
         cold decode_json(|s| s.map(super::json).decode_json::<super::Reading, _>()
             .dead_letter(MemoryQueue::new(1)), |v| v.value);
+        cold dead_letter_with(|s| s.map(super::json).decode_json::<super::Reading, _>()
+            .dead_letter_with(MemoryQueue::new(1), DeadLetterPolicy::new().max_consecutive(9)), |v| v.value);
         cold create(|s| {
             let mut numbers = Some(s);
             Ctx::create(move |mut emitter: Emitter<_, u64, Infallible>| {
@@ -789,6 +791,16 @@ fn rows() -> Vec<Row> {
                 }
             }),
             ours::decode_json(d),
+            none(),
+        ),
+        row(
+            "decode_json + dead_letter_with",
+            hand!(|sum| for v in d {
+                if let Ok(Ok(reading)) = catch_unwind(|| serde_json::from_str::<Reading>(json(*v))) {
+                    sum.add(reading.value);
+                }
+            }),
+            ours::dead_letter_with(d),
             none(),
         ),
         row("catch_error", opaque(d), ours::catch_error(d), none()),

@@ -95,6 +95,10 @@ impl DeadLetterQueue for Rejects {
     fn flush(&mut self) -> Result<(), QueueError> {
         self.file.as_mut().map_or(Ok(()), JsonlQueue::flush)
     }
+
+    fn is_durable(&self) -> bool {
+        self.file.as_ref().is_none_or(JsonlQueue::is_durable)
+    }
 }
 
 /// The error that ended a stream, if one did: a full buffer, dead letters that cannot be stored, a panic.

@@ -1,12 +1,13 @@
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Write},
     num::NonZeroU32,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use super::{DeadLetter, DeadLetterError, DeadLetterQueue, QueueError};
+use crate::durable;
 
 /// When a [`JsonlQueue`] asks the operating system to put its file on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,7 +29,8 @@ pub enum SyncPolicy {
 /// Each letter is written by one write, without a buffer: when the process is killed, all letters are there whose push
 /// has returned, and at most the last line is torn. When a write fails half way, or the file ends with a torn line from
 /// an earlier crash, the next letter starts on a line of its own. What survives a crash of the machine is said by
-/// [`SyncPolicy`]. The file grows as long as there are letters; the queue itself holds none.
+/// [`SyncPolicy`]. The file grows as long as there are letters, unless there is a [rotation](Self::rotate); the queue itself holds
+/// none.
 ///
 /// One process at a time may write to a file.
 ///
@@ -52,11 +54,56 @@ pub struct JsonlQueue {
     shared: Arc<Mutex<Output>>,
     path: Arc<Path>,
     sync: SyncPolicy,
+    rotation: Option<Rotation>,
+}
+
+/// When a [`JsonlQueue`] goes on in a new file, and what becomes of the old ones.
+///
+/// The old file gets a number at the end of its name, the next free one: the highest is the newest. All are kept, unless
+/// [`keep`](Self::keep) says otherwise.
+///
+/// ```
+/// use rxevents::{dead_letter::{Rotation, read_letters}, prelude::*};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("dead.jsonl");
+/// let queue = JsonlQueue::create(&path)?.rotate(Rotation::at_size(1_000));
+/// Local::from_iter((0..10).map(|n| n.to_string()))
+///     .try_map(|_| Err::<(), _>(Reason::other("down")))
+///     .dead_letter(queue.clone())
+///     .subscribe(|()| {});
+/// let files = JsonlQueue::files(&path)?; // dead.jsonl.1, dead.jsonl.2, …, dead.jsonl
+/// assert!(files.len() > 2);
+/// let letters: Vec<_> = files.iter().flat_map(|file| read_letters(file).unwrap()).map(Result::unwrap).collect();
+/// assert_eq!(letters.iter().map(|letter| &letter.payload[..]).collect::<Vec<_>>().concat(), b"0123456789");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    bytes: u64,
+    keep: Option<usize>,
+}
+
+impl Rotation {
+    /// Before a letter with which the file would be larger than this. A single letter may be.
+    pub fn at_size(bytes: u64) -> Self {
+        Self { bytes, keep: None }
+    }
+
+    /// **Deletes letters**: keeps so many old files, and deletes those before. [`JsonlQueue::deleted`] counts them.
+    #[must_use]
+    pub fn keep(self, files: usize) -> Self {
+        Self { keep: Some(files), ..self }
+    }
 }
 
 #[derive(Debug)]
 struct Output {
     file: File,
+    /// How long it is.
+    length: u64,
+    /// How many old files were deleted.
+    deleted: u64,
     /// The file ends in the middle of a line.
     torn: bool,
     /// How many letters were written since the last sync.
@@ -86,6 +133,36 @@ impl JsonlQueue {
         Self { sync, ..self }
     }
 
+    /// Goes on in a new file when this one is large. Without, the file grows.
+    ///
+    /// The files are renamed and synced before a letter is written to the new one. All handles that write must have the
+    /// same rotation: set it before they are cloned.
+    #[must_use]
+    pub fn rotate(self, rotation: Rotation) -> Self {
+        Self { rotation: Some(rotation), ..self }
+    }
+
+    /// How many old files were deleted, as [`Rotation::keep`] has said.
+    pub fn deleted(&self) -> u64 {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).deleted
+    }
+
+    /// The files of the queue at `path`, the oldest first: those that were [rotated](Rotation) and the one that is written
+    /// to. Each can be read, or redriven.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn files(path: impl AsRef<Path>) -> Result<Vec<PathBuf>, QueueError> {
+        let path = path.as_ref();
+        let mut files: Vec<_> = rotated(path)
+            .map_err(|source| QueueError::Io { path: path.into(), source })?
+            .into_iter()
+            .map(|number| numbered(path, number))
+            .collect();
+        files.extend(path.exists().then(|| path.to_owned()));
+        Ok(files)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -94,17 +171,19 @@ impl JsonlQueue {
     fn open(path: &Path, options: &OpenOptions) -> Result<Self, QueueError> {
         let open = || {
             let mut file = options.open(path)?;
-            let torn = ends_torn(&mut file)?;
-            if file.metadata()?.len() == 0 {
-                sync_folder(path)?;
+            let torn = durable::ends_torn(&mut file)?;
+            let length = file.metadata()?.len();
+            if length == 0 {
+                durable::sync_folder(path)?;
             }
-            Ok(Output { file, torn, unsynced: 0 })
+            Ok(Output { file, length, deleted: 0, torn, unsynced: 0 })
         };
         match open() {
             Ok(output) => Ok(Self {
                 shared: Arc::new(Mutex::new(output)),
                 path: path.into(),
                 sync: SyncPolicy::default(),
+                rotation: None,
             }),
             Err(source) => Err(QueueError::Io { path: path.into(), source }),
         }
@@ -118,16 +197,50 @@ impl JsonlQueue {
 }
 
 impl Output {
-    fn write(&mut self, letter: &DeadLetter, sync: SyncPolicy) -> io::Result<()> {
+    /// Goes on in a new file, once the old one is durable.
+    fn rotate(&mut self, path: &Path, rotation: Rotation) -> io::Result<()> {
+        self.sync()?;
+        let before = rotated(path)?;
+        std::fs::rename(path, numbered(path, before.last().map_or(1, |last| last + 1)))?;
+        self.file = OpenOptions::new().append(true).read(true).create(true).open(path)?;
+        (self.length, self.torn) = (self.file.metadata()?.len(), false);
+        if let Some(keep) = rotation.keep {
+            let too_many = (before.len() + 1).saturating_sub(keep);
+            for number in rotated(path)?.into_iter().take(too_many) {
+                std::fs::remove_file(numbered(path, number))?;
+                self.deleted += 1;
+            }
+        }
+        durable::sync_folder(path)
+    }
+
+    fn write(
+        &mut self,
+        letter: &DeadLetter,
+        sync: SyncPolicy,
+        path: &Path,
+        rotation: Option<Rotation>,
+    ) -> io::Result<()> {
         let mut record = Vec::with_capacity(letter.payload.len() + 512);
         if self.torn {
             record.push(b'\n');
         }
         serde_json::to_writer(&mut record, letter)?;
         record.push(b'\n');
+        if let Some(rotation) = rotation
+            && self.length > 0
+            && self.length + record.len() as u64 > rotation.bytes
+        {
+            let torn = self.torn;
+            self.rotate(path, rotation)?;
+            if torn {
+                record.remove(0);
+            }
+        }
         self.torn = true;
         self.file.write_all(&record)?;
         self.torn = false;
+        self.length += record.len() as u64;
         self.unsynced = self.unsynced.saturating_add(1);
         let due = match sync {
             SyncPolicy::Never | SyncPolicy::OnFlush => false,
@@ -138,50 +251,37 @@ impl Output {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        synced(&self.file)?;
+        durable::sync(&self.file)?;
         self.unsynced = 0;
         Ok(())
     }
 }
 
-fn ends_torn(file: &mut File) -> io::Result<bool> {
-    if file.seek(SeekFrom::End(0))? == 0 {
-        return Ok(false);
+/// The numbers of the old files, the oldest first.
+fn rotated(path: &Path) -> io::Result<Vec<u64>> {
+    let Some(name) = path.file_name() else { return Ok(Vec::new()) };
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(durable::folder(path))? {
+        let file = entry?.file_name();
+        let rest = file.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        let number = rest.and_then(|rest| rest.strip_prefix(b".")).and_then(|n| std::str::from_utf8(n).ok());
+        numbers.extend(number.and_then(|number| number.parse::<u64>().ok()));
     }
-    file.seek(SeekFrom::End(-1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    Ok(last != [b'\n'])
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
-/// As durable as it can be: a pipe or a device cannot be synced, which is no fault of the letters.
-fn synced(file: &File) -> io::Result<()> {
-    match file.sync_data() {
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-        done => done,
-    }
-}
-
-/// Makes a new file's entry in its folder durable.
-#[cfg(unix)]
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+fn numbered(path: &Path, number: u64) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 impl DeadLetterQueue for JsonlQueue {
     /// Writes the letter. When syncing fails after the write ([`SyncPolicy::EveryRecord`], [`SyncPolicy::Every`]) that is
     /// an error too, and pushing the letter again writes it a second time, with the same id.
     fn push(&mut self, letter: DeadLetter) -> Result<(), DeadLetterError> {
-        match self.with_output(|output| output.write(&letter, self.sync)) {
+        match self.with_output(|output| output.write(&letter, self.sync, &self.path, self.rotation)) {
             Ok(()) => Ok(()),
             Err(cause) => Err(DeadLetterError { letter: Box::new(letter), cause }),
         }
@@ -194,6 +294,11 @@ impl DeadLetterQueue for JsonlQueue {
                 self.with_output(Output::sync)
             }
         }
+    }
+
+    /// With [`SyncPolicy::Never`] it always is: it will not be more durable by a flush.
+    fn is_durable(&self) -> bool {
+        self.sync == SyncPolicy::Never || self.with_output(|output| Ok(output.unsynced == 0)).unwrap_or(false)
     }
 }
 
@@ -292,9 +397,10 @@ mod tests {
     fn full_disk_gives_the_letter_back() {
         let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut queue = JsonlQueue {
-            shared: Arc::new(Mutex::new(Output { file, torn: false, unsynced: 0 })),
+            shared: Arc::new(Mutex::new(Output { file, length: 0, deleted: 0, torn: false, unsynced: 0 })),
             path: Path::new("/dev/full").into(),
             sync: SyncPolicy::Never,
+            rotation: None,
         };
         let error = queue.push(letter("a")).unwrap_err();
         assert_eq!(*error.letter, letter("a"));

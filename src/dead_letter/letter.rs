@@ -1,10 +1,13 @@
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{FailureKind, Origin, Payload, Rejected, Violation};
+use super::{
+    FailureKind, Origin, PastAttempt, Payload, Reason, Rejected, Violation,
+    history::{MAX_HISTORY_MESSAGE_BYTES, remember},
+};
 
 /// The version of the [`DeadLetter`] format that this build writes, and the newest that it reads.
 pub const LETTER_VERSION: u32 = 1;
@@ -35,7 +38,8 @@ pub struct DeadLetter {
     pub version: u32,
     /// A UUID (version 5) of the stage, the payload and where the event came from: when the same event fails again in
     /// the same stage, its letter has the same id. For an event of unknown origin, [`failed_at`](Self::failed_at)
-    /// takes the origin's place.
+    /// takes the origin's place. It stays the same however often the letter is sent again and fails again, in whatever
+    /// stage: it is the id of the lineage.
     pub id: Uuid,
     /// The stage in which the event failed.
     pub stage: String,
@@ -61,6 +65,15 @@ pub struct DeadLetter {
     /// How often it was sent again.
     #[serde(default)]
     pub redrives: u32,
+    /// Its last attempts, the oldest first, if there was more than one: at most [`MAX_HISTORY`](super::MAX_HISTORY).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<PastAttempt>,
+    /// How long it has waited between attempts, in milliseconds; not the time between redrives.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delayed_ms: u64,
+    /// How long the payload was, in bytes, if only its beginning was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truncated_from: Option<u64>,
     /// The original bytes.
     #[serde(flatten, with = "payload_field")]
     pub payload: Vec<u8>,
@@ -70,15 +83,17 @@ impl DeadLetter {
     /// The letter of an item that failed at `now`.
     ///
     /// An item that was sent again ([`Payload::letter`]) keeps its letter, which is not put into another one: id,
-    /// payload, origin, headers, first failure and number of redrives stay, the attempts are added up, and stage, cause
-    /// and time are those of the new failure. When it was refused ([`RedriveLimit`](super::Reason::RedriveLimit)) all
-    /// stays.
+    /// payload, origin, headers, first failure and number of redrives stay, the attempts and delays are added up, the
+    /// history goes on, and stage, cause and time are those of the new failure. When it was refused
+    /// ([`RedriveLimit`](super::Reason::RedriveLimit), [`AttemptLimit`](super::Reason::AttemptLimit),
+    /// [`Truncated`](super::Reason::Truncated)) all stays.
     pub fn from_rejected<T: Payload>(rejected: &Rejected<T>, now: DateTime<Utc>) -> Self {
         if let Some(earlier) = rejected.item.letter() {
             return earlier.clone().failed_again(rejected, now);
         }
         let payload = rejected.item.payload().into_owned();
         let origin = rejected.item.origin();
+        let log = rejected.history.as_deref();
         Self {
             version: LETTER_VERSION,
             id: id(&rejected.stage, &payload, origin.as_ref(), now),
@@ -87,18 +102,33 @@ impl DeadLetter {
             message: rejected.reason.message(),
             violations: rejected.reason.violations(),
             attempts: rejected.attempts,
-            first_failed_at: now,
+            first_failed_at: log.map_or(now, |log| log.first_failed_at),
             failed_at: now,
             origin,
-            headers: BTreeMap::new(),
+            headers: rejected.item.headers(),
             redrives: 0,
+            history: log.map_or_else(Vec::new, |log| log.last.clone()),
+            delayed_ms: log.map_or(0, |log| millis(log.delayed)),
+            truncated_from: None,
             payload,
         }
     }
 
-    fn failed_again<T>(self, rejected: &Rejected<T>, now: DateTime<Utc>) -> Self {
-        if rejected.reason.kind() == FailureKind::RedriveLimit {
+    fn failed_again<T>(mut self, rejected: &Rejected<T>, now: DateTime<Utc>) -> Self {
+        if rejected.reason.kind().is_refusal() {
             return self;
+        }
+        if self.history.is_empty() && self.attempts > 0 {
+            let before = Reason::other(std::mem::take(&mut self.message));
+            self.remember(self.failed_at, self.kind, &before);
+        }
+        match rejected.history.as_deref() {
+            Some(log) => {
+                log.last.iter().for_each(|attempt| remember(&mut self.history, attempt.clone()));
+                self.delayed_ms = self.delayed_ms.saturating_add(millis(log.delayed));
+            }
+            None if rejected.attempts > 0 => self.remember(now, rejected.reason.kind(), &rejected.reason),
+            None => {}
         }
         Self {
             version: LETTER_VERSION,
@@ -111,6 +141,32 @@ impl DeadLetter {
             ..self
         }
     }
+
+    fn remember(&mut self, at: DateTime<Utc>, kind: FailureKind, reason: &Reason) {
+        let message = reason.message_within(MAX_HISTORY_MESSAGE_BYTES);
+        remember(&mut self.history, PastAttempt { at, kind, message });
+    }
+
+    /// Keeps the first bytes of the payload, to a whole character if it is text.
+    pub(super) fn truncate(&mut self, bytes: usize) {
+        let end = match std::str::from_utf8(&self.payload) {
+            Ok(text) => (0..=bytes).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0),
+            Err(_) => bytes,
+        };
+        if self.truncated_from.is_none() {
+            self.truncated_from = Some(self.payload.len() as u64);
+        }
+        self.payload.truncate(end);
+        self.payload.shrink_to_fit();
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A letter that is sent again is the event it carries.
@@ -121,6 +177,10 @@ impl Payload for DeadLetter {
 
     fn origin(&self) -> Option<Origin> {
         self.origin.clone()
+    }
+
+    fn headers(&self) -> BTreeMap<String, String> {
+        self.headers.clone()
     }
 
     fn letter(&self) -> Option<&DeadLetter> {
@@ -290,6 +350,10 @@ mod tests {
             violations: vec![],
             attempts: 5,
             failed_at: at(2),
+            history: vec![
+                PastAttempt { at: at(1), kind: FailureKind::Validation, message: "a: c".into() },
+                PastAttempt { at: at(2), kind: FailureKind::Other, message: "no room".into() },
+            ],
             ..first.clone()
         };
         assert_eq!(again, expected);

@@ -1,6 +1,6 @@
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Take},
+    io::{self, BufReader, Read, Seek, SeekFrom, Take},
     path::{Path, PathBuf},
 };
 
@@ -27,14 +27,43 @@ pub fn read_letters(path: impl AsRef<Path>) -> Result<Letters, ReadError> {
 pub struct Letters {
     lines: TextFile<BufReader<Take<File>>>,
     path: PathBuf,
+    /// Where it has begun.
+    from: Place,
+    /// Where it ends, if that is known.
+    end: Option<u64>,
+    /// Where the line is that was read last.
+    last: Place,
+    /// How many lines were read.
+    read: u64,
+}
+
+/// Where a line begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    pub(super) offset: u64,
+    /// How many lines are before it.
+    pub(super) lines: u64,
 }
 
 impl Letters {
     fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::open(path).map_err(|error| cannot_open(path, error))?;
-        let reader = BufReader::with_capacity(1 << 16, file.take(u64::MAX));
+        Self::within(path, Place::default(), None)
+    }
+
+    /// What is from a place on, and not after `end`.
+    pub(super) fn within(path: &Path, from: Place, end: Option<u64>) -> Result<Self, ReadError> {
+        let open = || {
+            let mut file = File::open(path)?;
+            if from.offset > 0 {
+                file.seek(SeekFrom::Start(from.offset))?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(|error| cannot_open(path, error))?;
+        let limit = end.map_or(u64::MAX, |end| end.saturating_sub(from.offset));
+        let reader = BufReader::with_capacity(1 << 16, file.take(limit));
         let lines = lines(reader, path.to_string_lossy()).max_line_bytes(MAX_LETTER_BYTES);
-        Ok(Self { lines, path: path.into() })
+        Ok(Self { lines, path: path.into(), from, end, last: from, read: 0 })
     }
 
     /// Without what is written to the file from now on. A pipe is read to its end.
@@ -44,19 +73,47 @@ impl Letters {
         let metadata = file.get_ref().metadata().map_err(|error| cannot_open(path, error))?;
         if metadata.is_file() {
             file.set_limit(metadata.len());
+            letters.end = Some(metadata.len());
         }
         Ok(letters)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the snapshot ends, if it is one of a file.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.end
+    }
+
+    /// Where the line is that was read last.
+    pub(super) fn last_place(&self) -> Place {
+        self.last
+    }
+
+    /// Where the next line begins.
+    pub(super) fn next_place(&self) -> Place {
+        let offset = self.from.offset + self.lines.position();
+        Place { offset, lines: self.from.lines + self.read }
     }
 
     /// The next letter, or the line that is none.
     pub(super) fn read(&mut self) -> Option<Result<DeadLetter, (Line, ReadError)>> {
         loop {
-            let offset = self.lines.position();
+            self.last = self.next_place();
+            let offset = self.last.offset;
             let path = || self.path.clone();
+            let placed = |line: Line| match self.from.lines {
+                0 => line,
+                before => Line::new(line.bytes(), line.number() + before, line.source().clone()),
+            };
             let line = match self.lines.next()? {
-                Ok(line) => line,
+                Ok(line) => placed(line),
                 Err(Rejected { item, reason: cause, .. }) => {
+                    let item = placed(item);
                     let line = item.number();
+                    self.read = line - self.from.lines;
                     let error = match cause {
                         Reason::Io(_) => ReadError::Io { path: path(), line, cause },
                         _ => ReadError::Malformed { path: path(), line, cause },
@@ -64,6 +121,7 @@ impl Letters {
                     return Some(Err((item, error)));
                 }
             };
+            self.read = line.number() - self.from.lines;
             if line.bytes().iter().all(u8::is_ascii_whitespace) {
                 continue;
             }

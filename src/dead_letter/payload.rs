@@ -1,4 +1,4 @@
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,17 @@ pub trait Payload {
     /// Where the item came from, if known.
     fn origin(&self) -> Option<Origin> {
         None
+    }
+
+    /// The user's own headers, such as those of a message. They are in the letter, and come back when it is sent again.
+    fn headers(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
+    /// Whether the drop of this item says "done with it" to its source, as that of a
+    /// [`Delivery`](crate::delivery::Delivery) does. `dead_letter` then keeps the item until its letter is durable.
+    fn acknowledges(&self) -> bool {
+        false
     }
 
     /// The dead letter that this item comes from, if it is sent again: should it fail again, that is its letter.
@@ -81,6 +92,14 @@ macro_rules! through_pointer {
 
             fn origin(&self) -> Option<Origin> {
                 (**self).origin()
+            }
+
+            fn headers(&self) -> BTreeMap<String, String> {
+                (**self).headers()
+            }
+
+            fn acknowledges(&self) -> bool {
+                (**self).acknowledges()
             }
 
             fn letter(&self) -> Option<&DeadLetter> {

@@ -1,6 +1,6 @@
 use std::{error::Error, path::PathBuf};
 
-use super::DeadLetter;
+use super::{DeadLetter, OrElse};
 
 /// Where dead letters are kept.
 ///
@@ -17,6 +17,31 @@ pub trait DeadLetterQueue {
     /// # Errors
     /// Letters that were stored may not be durable.
     fn flush(&mut self) -> Result<(), QueueError>;
+
+    /// Whether all letters whose push has returned are as durable as this queue can make them, without a
+    /// [`flush`](Self::flush). Where they are not, `dead_letter` keeps the items that acknowledge at their source
+    /// ([`Payload::acknowledges`](super::Payload::acknowledges)) until they are.
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// What this queue refuses goes to `second`. What both refuse comes back in the error.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// let (small, large) = (MemoryQueue::new(1), MemoryQueue::new(10));
+    /// Local::from_iter(["x", "y", "z"])
+    ///     .try_map(|text| text.parse::<u8>().map_err(Reason::decode))
+    ///     .dead_letter(small.clone().or_else(large.clone()))
+    ///     .subscribe(|_| {});
+    /// assert_eq!((small.len(), large.len()), (1, 2));
+    /// ```
+    fn or_else<Q: DeadLetterQueue>(self, second: Q) -> OrElse<Self, Q>
+    where
+        Self: Sized,
+    {
+        OrElse::new(self, second)
+    }
 }
 
 impl<Q: DeadLetterQueue + ?Sized> DeadLetterQueue for Box<Q> {
@@ -26,6 +51,10 @@ impl<Q: DeadLetterQueue + ?Sized> DeadLetterQueue for Box<Q> {
 
     fn flush(&mut self) -> Result<(), QueueError> {
         (**self).flush()
+    }
+
+    fn is_durable(&self) -> bool {
+        (**self).is_durable()
     }
 }
 
@@ -57,6 +86,22 @@ pub enum QueueError {
         path: PathBuf,
         /// How it failed.
         source: std::io::Error,
+    },
+    /// The payload is longer than the policy allows. Both in bytes.
+    #[error("the payload is {length} bytes long, at most {limit} are allowed")]
+    TooLong {
+        /// The longest that is allowed.
+        limit: usize,
+        /// How long it is.
+        length: usize,
+    },
+    /// Two queues have refused it.
+    #[error("{first}; then: {second}")]
+    BothRefused {
+        /// Why the first one did.
+        first: Box<QueueError>,
+        /// Why the second one did.
+        second: Box<QueueError>,
     },
     /// Anything else.
     #[error(transparent)]

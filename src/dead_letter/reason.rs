@@ -3,6 +3,7 @@ use std::{
     error::Error,
     fmt::{self, Display, Write},
     sync::Arc,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,27 @@ pub enum Reason {
         /// How often it may be.
         limit: u32,
     },
+    /// An attempt took longer than it may; its future was dropped.
+    Timeout {
+        /// How long it may take.
+        within: Duration,
+    },
+    /// A [`CircuitBreaker`](crate::operator::error::CircuitBreaker) is open: it was not tried.
+    CircuitOpen,
+    /// It is a dead letter that was tried too often already, over all its redrives: it was not tried again.
+    AttemptLimit {
+        /// How often it was tried.
+        attempts: u32,
+        /// How often it may be.
+        limit: u32,
+    },
+    /// It is a dead letter whose payload was cut: it cannot be tried again. Both in bytes.
+    Truncated {
+        /// How long the payload was.
+        length: u64,
+        /// How much of it was kept.
+        kept: u64,
+    },
     /// Anything else.
     Other(Arc<dyn Error + Send + Sync>),
 }
@@ -81,6 +103,14 @@ pub enum FailureKind {
     Overflow,
     /// [`Reason::RedriveLimit`].
     RedriveLimit,
+    /// [`Reason::Timeout`].
+    Timeout,
+    /// [`Reason::CircuitOpen`].
+    CircuitOpen,
+    /// [`Reason::AttemptLimit`].
+    AttemptLimit,
+    /// [`Reason::Truncated`].
+    Truncated,
     /// [`Reason::Other`].
     Other,
 }
@@ -107,8 +137,24 @@ impl FailureKind {
             Self::Panic => "panic",
             Self::Overflow => "overflow",
             Self::RedriveLimit => "redrive_limit",
+            Self::Timeout => "timeout",
+            Self::CircuitOpen => "circuit_open",
+            Self::AttemptLimit => "attempt_limit",
+            Self::Truncated => "truncated",
             Self::Other => "other",
         }
+    }
+}
+
+impl FailureKind {
+    /// Whether it says that another attempt would fail, too: the event itself is wrong.
+    pub(crate) fn is_fatal(self) -> bool {
+        matches!(self, Self::Decode | Self::Validation | Self::TooLong | Self::Panic) || self.is_refusal()
+    }
+
+    /// Whether it says that a letter was not tried: nothing new is known of it.
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(self, Self::RedriveLimit | Self::AttemptLimit | Self::Truncated)
     }
 }
 
@@ -166,6 +212,10 @@ impl Reason {
             Self::Panic(_) => FailureKind::Panic,
             Self::Overflow { .. } => FailureKind::Overflow,
             Self::RedriveLimit { .. } => FailureKind::RedriveLimit,
+            Self::Timeout { .. } => FailureKind::Timeout,
+            Self::CircuitOpen => FailureKind::CircuitOpen,
+            Self::AttemptLimit { .. } => FailureKind::AttemptLimit,
+            Self::Truncated { .. } => FailureKind::Truncated,
             Self::Other(_) => FailureKind::Other,
         }
     }
@@ -175,7 +225,12 @@ impl Reason {
     /// At most [`MAX_MESSAGE_BYTES`] long; a longer one is cut between two characters and ends with `… (truncated)`.
     /// However long it would be, no more than that is ever held.
     pub fn message(&self) -> String {
-        let mut out = Bounded { text: String::new(), full: false };
+        self.message_within(MAX_MESSAGE_BYTES)
+    }
+
+    /// [`message`](Self::message) with a bound of its own.
+    pub(crate) fn message_within(&self, bytes: usize) -> String {
+        let mut out = Bounded { text: String::new(), max: bytes, full: false };
         let mut result = write!(out, "{self}");
         let mut cause = self.source();
         while let (Ok(()), Some(error)) = (result, cause) {
@@ -183,11 +238,7 @@ impl Reason {
             cause = error.source();
         }
         if out.full {
-            let room = MAX_MESSAGE_BYTES - TRUNCATED.len();
-            let cut =
-                (0..=room.min(out.text.len())).rev().find(|&i| out.text.is_char_boundary(i)).unwrap_or(0);
-            out.text.truncate(cut);
-            out.text.push_str(TRUNCATED);
+            cut(&mut out.text, bytes);
         }
         out.text
     }
@@ -226,6 +277,14 @@ impl Display for Reason {
             Self::Panic(message) => write!(f, "panicked: {message}"),
             Self::RedriveLimit { redrives, limit } => {
                 write!(f, "sent again {redrives} times already, at most {limit} are allowed")
+            }
+            Self::Timeout { within } => write!(f, "no result within {within:?}"),
+            Self::CircuitOpen => f.write_str("not tried: the circuit breaker is open"),
+            Self::AttemptLimit { attempts, limit } => {
+                write!(f, "tried {attempts} times already, at most {limit} are allowed")
+            }
+            Self::Truncated { length, kept } => {
+                write!(f, "only {kept} of the payload's {length} bytes were kept: it cannot be sent again")
             }
             Self::Overflow { capacity } => write!(f, "no room left: the capacity is {capacity} events"),
         }
@@ -279,15 +338,23 @@ pub(crate) fn attempt<T>(stage: &'static str, f: impl FnOnce() -> Result<T, Reas
     catch(stage, f).unwrap_or_else(|panic| Err(panic.into()))
 }
 
+/// Cuts a text between two characters, so that with the mark it is at most so long.
+pub(super) fn cut(text: &mut String, bytes: usize) {
+    let room = bytes.saturating_sub(TRUNCATED.len()).min(text.len());
+    text.truncate((0..=room).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0));
+    text.push_str(TRUNCATED);
+}
+
 /// Takes text until it is longer than a message may be, then refuses more.
 struct Bounded {
     text: String,
+    max: usize,
     full: bool,
 }
 
 impl Write for Bounded {
     fn write_str(&mut self, s: &str) -> fmt::Result {
-        let room = MAX_MESSAGE_BYTES - self.text.len();
+        let room = self.max - self.text.len();
         if s.len() <= room {
             self.text.push_str(s);
             return Ok(());
@@ -444,6 +511,10 @@ mod tests {
             (Reason::panic("x"), "panic"),
             (Reason::Overflow { capacity: 1 }, "overflow"),
             (Reason::RedriveLimit { redrives: 1, limit: 1 }, "redrive_limit"),
+            (Reason::Timeout { within: Duration::from_secs(1) }, "timeout"),
+            (Reason::CircuitOpen, "circuit_open"),
+            (Reason::AttemptLimit { attempts: 1, limit: 1 }, "attempt_limit"),
+            (Reason::Truncated { length: 2, kept: 1 }, "truncated"),
             (Reason::other("x"), "other"),
         ] {
             assert_eq!(reason.kind().as_str(), kind);

@@ -4,11 +4,11 @@ use std::{
     fmt::{self, Debug, Display},
 };
 
-use super::Reason;
+use super::{AttemptLog, Reason};
 
 /// One event that failed: the item itself, where, why, and after how many attempts.
 ///
-/// It costs 56 bytes on top of the item, so `Result<U, Rejected<T>>` travels cheaply. It is `Clone` when the item is.
+/// It costs 64 bytes on top of the item, so `Result<U, Rejected<T>>` travels cheaply. It is `Clone` when the item is.
 ///
 /// ```
 /// use rxevents::dead_letter::{FailureKind, Reason, Rejected};
@@ -28,12 +28,14 @@ pub struct Rejected<T> {
     pub reason: Reason,
     /// How often it was tried. The first attempt counts: an item that was never retried has 1.
     pub attempts: u32,
+    /// Its attempts, if it was tried more than once.
+    pub history: Option<Box<AttemptLog>>,
 }
 
 impl<T> Rejected<T> {
     /// `item` failed at its first attempt.
     pub fn new(item: T, stage: impl Into<Cow<'static, str>>, reason: impl Into<Reason>) -> Self {
-        Self { item, stage: stage.into(), reason: reason.into(), attempts: 1 }
+        Self { item, stage: stage.into(), reason: reason.into(), attempts: 1, history: None }
     }
 
     /// Sets the number of attempts, the first included.
@@ -42,9 +44,16 @@ impl<T> Rejected<T> {
         Self { attempts, ..self }
     }
 
+    /// Adds what is known of the attempts.
+    #[must_use]
+    pub(crate) fn with_history(self, history: Option<Box<AttemptLog>>) -> Self {
+        Self { history, ..self }
+    }
+
     /// The same failure of another view of the item, `f(item)`.
     pub fn map_item<U>(self, f: impl FnOnce(T) -> U) -> Rejected<U> {
-        Rejected { item: f(self.item), stage: self.stage, reason: self.reason, attempts: self.attempts }
+        let Self { item, stage, reason, attempts, history } = self;
+        Rejected { item: f(item), stage, reason, attempts, history }
     }
 }
 
@@ -70,8 +79,8 @@ mod tests {
 
     #[test]
     fn stays_small() {
-        assert!(size_of::<Rejected<()>>() <= 56);
-        assert!(size_of::<Result<(), Rejected<String>>>() <= 80);
+        assert!(size_of::<Rejected<()>>() <= 64);
+        assert!(size_of::<Result<(), Rejected<String>>>() <= 88);
     }
 
     #[test]

@@ -24,9 +24,15 @@ thread_local! {
     static FATE: Cell<Fate> = const { Cell::new(Fate::Filtered) };
 }
 
+/// Whether what is dropped here and now is not done: it is dropped by a panic, or with an operator whose stream has ended.
+/// For events of your own whose drop tells their source that they are done.
+pub fn is_abandoning() -> bool {
+    ABANDONING.get() > 0 || std::thread::panicking()
+}
+
 /// What a drop means here and now.
 pub(super) fn of_a_drop() -> Fate {
-    if ABANDONING.get() > 0 || std::thread::panicking() { Fate::Abandoned } else { FATE.get() }
+    if is_abandoning() { Fate::Abandoned } else { FATE.get() }
 }
 
 /// Runs `f`; what is dropped in it has that fate.

@@ -1,5 +1,6 @@
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     ops::{Deref, DerefMut},
 };
 
@@ -159,6 +160,14 @@ impl<T: Payload> Payload for Delivery<T> {
 
     fn origin(&self) -> Option<Origin> {
         self.value.origin().or_else(|| self.receipt.origin())
+    }
+
+    fn headers(&self) -> BTreeMap<String, String> {
+        self.value.headers()
+    }
+
+    fn acknowledges(&self) -> bool {
+        self.receipt.events() > 0
     }
 
     fn letter(&self) -> Option<&DeadLetter> {

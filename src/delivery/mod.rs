@@ -45,6 +45,7 @@ pub use acknowledger::{
     AckPolicy, Acknowledger, DEFAULT_COMMIT_EVERY, DEFAULT_MAX_IN_FLIGHT, Deliveries, DeliveryCounts,
     DeliveryError, DeliveryStream, Imbalance,
 };
+pub use fate::is_abandoning;
 pub use item::Delivery;
 pub use ops::{DeliveryOps, TryMapValue};
 pub use position::{MemoryPosition, Position, PositionError, PositionFile, PositionStore, SourcePosition};

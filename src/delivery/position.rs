@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -129,7 +128,8 @@ impl PositionStore for SourcePosition {
         if before == Some(position) {
             return Ok(());
         }
-        positions.write().map_err(|cause| {
+        let written = serde_json::to_vec(&positions.of).map_err(io::Error::from);
+        written.and_then(|of| durable::replace(&positions.path, &of)).map_err(|cause| {
             match before {
                 Some(before) => positions.of.insert(self.name.clone(), before),
                 None => positions.of.remove(&self.name),
@@ -137,22 +137,4 @@ impl PositionStore for SourcePosition {
             PositionError { source_name: self.name.clone(), path: positions.path.clone(), cause }
         })
     }
-}
-
-impl Positions {
-    fn write(&self) -> io::Result<()> {
-        let beside = beside(&self.path);
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec(&self.of)?)?;
-        durable::sync(&file)?;
-        drop(file);
-        fs::rename(&beside, &self.path)?;
-        durable::sync_folder(&self.path)
-    }
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    path.with_file_name(name)
 }

@@ -36,6 +36,12 @@ impl<S: Clock> Time<S> {
         self.clock.now()
     }
 
+    /// The scheduler's clocks.
+    #[inline]
+    pub(crate) fn clock(&self) -> &S {
+        &self.clock
+    }
+
     /// Calls [`TimedKernel::tick`] at `at`, instead of when it was to be called before.
     #[inline]
     pub fn arm(&self, at: Duration) {

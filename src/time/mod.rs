@@ -35,6 +35,7 @@ mod clock;
 mod event_loop;
 mod grid;
 mod sleeper;
+mod sliding;
 mod timer;
 
 pub use clock::Clock;
@@ -42,6 +43,7 @@ pub use clock::Clock;
 pub use event_loop::{EventLoop, LocalEventLoop, SharedEventLoop, Sleep};
 pub(crate) use grid::Grid;
 pub(crate) use sleeper::Sleeper;
+pub(crate) use sliding::Sliding;
 pub(crate) use timer::deadline;
 pub use timer::{Cancel, Tick, Timer, TimerTask};
 

@@ -454,6 +454,19 @@ pub(crate) fn operators() -> Vec<Op> {
             let decoded = e.map(|v| v.to_string()).decode_json::<i64, _>();
             out(decoded.dead_letter(MemoryQueue::new(10)))
         }),
+        Op::new("dead_letter_with", |e| {
+            let (queue, policy) = (MemoryQueue::new(10), DeadLetterPolicy::new().max_consecutive(1));
+            out(e.map(Ok::<i64, Rejected<String>>).dead_letter_with(queue, policy))
+        }),
+        Op::new("try_map_with_retry_with: by key", |e| {
+            let breaker = CircuitBreaker::new(ms(1)).consecutive(u32::MAX);
+            let retry =
+                EventRetry::new(Retry::times(1).fixed(ms(1)).budget(RetryBudget::new(2.0, 9, ms(1000))));
+            let retry = retry.circuit_breaker(breaker).ordered_by(|v: &i64| *v);
+            let tried = e.try_map_with_retry_with(retry, the_second_time());
+            out(tried.route_failures(observer(|_: Rejected<i64>| {})))
+        })
+        .late(),
         Op::new("throttle_first", |e| out(e.throttle_first(ms(0)))),
         Op::new("throttle_first_by", |e| out(e.throttle_first_by(0_i64, |v| *v))).thins(),
         Op::new("throttle_first_by_key", |e| out(e.throttle_first_by_key(|v| v, |v| *v, 0_i64))),

@@ -247,3 +247,19 @@ fn items_and_errors_need_not_be_clone() {
     assert_eq!(seen.items(), [0, 2, 4, 0, 2, 4]);
     s.assert_no_leaks();
 }
+
+/// An operator's own failure is an error like another: it is tried again, too.
+#[test]
+fn the_failure_of_an_operator_is_retried() {
+    for delay in [0, 10] {
+        let (s, tries) = (Scheduler::new(), Arc::new(AtomicUsize::new(0)));
+        let count = tries.clone();
+        let source = s.on(Kind::from_iter([1])).stream_error().map(move |n| {
+            assert!(count.fetch_add(1, Ordering::SeqCst) == 2, "not yet");
+            n
+        });
+        let seen = record(source.retry_with(Retry::times(5).fixed(ms(delay))).map(|n| n.to_string()));
+        s.advance_by(ms(100));
+        assert_eq!((seen.items(), tries.load(Ordering::SeqCst)), (vec!["1".to_owned()], 3), "{delay}");
+    }
+}

@@ -29,12 +29,14 @@ mod local {
     mod batch;
     mod combine;
     mod create;
+    mod dead_letter_policy;
     mod error;
     mod filter;
     mod key;
     mod measure;
     mod parallel;
     mod rate;
+    mod retry_policy;
     mod share;
     mod time;
     mod transform;
@@ -50,6 +52,7 @@ mod shared {
     mod batch;
     mod combine;
     mod create;
+    mod dead_letter_policy;
     mod error;
     mod filter;
     mod key;
@@ -57,6 +60,7 @@ mod shared {
     mod parallel;
     mod parallel_threads;
     mod rate;
+    mod retry_policy;
     mod share;
     mod share_threads;
     mod time;

@@ -3,22 +3,30 @@
 //! What is wrong with one event is not such an error; see [`validate`](super::validate).
 
 mod catch_error;
+mod circuit_breaker;
 mod finalize;
 mod map_err;
 mod on_complete;
 mod on_error_return;
 mod on_error_route;
 mod resubscribe;
+mod retry;
+mod retry_budget;
 mod retry_with;
 mod stream_error;
 
 pub use catch_error::*;
+pub use circuit_breaker::{CircuitBreaker, WhileOpen};
+pub(crate) use circuit_breaker::{Outcome, Permit};
 pub use finalize::*;
 pub use map_err::*;
 pub use on_complete::*;
 pub use on_error_return::*;
 pub use on_error_route::*;
 pub use resubscribe::*;
+pub use retry::{Jitter, Retry, Verdict};
+pub(crate) use retry::{Next, Series};
+pub use retry_budget::RetryBudget;
 pub use retry_with::*;
 pub use stream_error::*;
 

@@ -1,9 +1,4 @@
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    marker::PhantomData,
-    sync::Arc,
-    time::Duration,
-};
+use std::{marker::PhantomData, time::Duration};
 
 use rxrust::{
     context::Context,
@@ -13,6 +8,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
+use super::retry::{Next, Retry, Series};
 use crate::{
     error::{PanicError, StreamError, caught, named},
     gate::{
@@ -22,108 +18,6 @@ use crate::{
     source::SplitMix64,
     time::{Clock, Tick, Timer, TimerTask, deadline},
 };
-
-/// When and how often [`retry_with`](super::ErrorOps::retry_with) subscribes again, or
-/// [`try_map_with_retry`](crate::operator::validate::ValidateOps::try_map_with_retry) tries one event again.
-///
-/// ```
-/// use rxevents::prelude::*;
-/// use std::time::Duration;
-///
-/// let policy: Retry<String> = Retry::times(5)
-///     .exponential(Duration::from_millis(100), Duration::from_secs(10))
-///     .when(|error| error != "no such table");
-/// assert_eq!(policy.delay(1), Duration::from_millis(100));
-/// assert_eq!(policy.delay(3), Duration::from_millis(400));
-/// assert_eq!(policy.delay(60), Duration::from_secs(10));
-/// ```
-pub struct Retry<E> {
-    retries: u64,
-    first: Duration,
-    factor: u32,
-    cap: Duration,
-    jitter: Option<Seed>,
-    worth: Option<Worth<E>>,
-}
-
-/// Of the random numbers of one subscription; `None`: another each time.
-type Seed = Option<u64>;
-
-type Worth<E> = Arc<dyn Fn(&E) -> bool + Send + Sync>;
-
-impl<E> Clone for Retry<E> {
-    fn clone(&self) -> Self {
-        Self { worth: self.worth.clone(), ..*self }
-    }
-}
-
-impl<E> Retry<E> {
-    /// At most `retries` times after the first attempt, at once.
-    pub fn times(retries: u64) -> Self {
-        Self { retries, first: Duration::ZERO, factor: 1, cap: Duration::ZERO, jitter: None, worth: None }
-    }
-
-    /// For ever, at once; best with a delay.
-    pub fn forever() -> Self {
-        Self::times(u64::MAX)
-    }
-
-    /// Waits `delay` before each retry.
-    pub fn fixed(mut self, delay: Duration) -> Self {
-        (self.first, self.factor, self.cap) = (delay, 1, delay);
-        self
-    }
-
-    /// Waits `first` before the first retry, twice as long before each further one, at most `cap`.
-    pub fn exponential(mut self, first: Duration, cap: Duration) -> Self {
-        (self.first, self.factor, self.cap) = (first, 2, cap);
-        self
-    }
-
-    /// Waits a random time between none and what it would wait otherwise, all equally likely (full jitter), so that many
-    /// that failed together do not come again together.
-    pub fn jitter(mut self) -> Self {
-        self.jitter = Some(None);
-        self
-    }
-
-    /// [`jitter`](Self::jitter) with the same random numbers in each subscription, for tests.
-    pub fn jitter_seeded(mut self, seed: u64) -> Self {
-        self.jitter = Some(Some(seed));
-        self
-    }
-
-    /// Retries only errors for which `worth` is true; others are passed on at once.
-    pub fn when(mut self, worth: impl Fn(&E) -> bool + Send + Sync + 'static) -> Self {
-        self.worth = Some(Arc::new(worth));
-        self
-    }
-
-    /// How long it waits before the `retry`-th retry (from 1); with jitter, at most.
-    pub fn delay(&self, retry: u64) -> Duration {
-        let steps = u32::try_from(retry.saturating_sub(1)).unwrap_or(u32::MAX);
-        let factor = self.factor.checked_pow(steps).unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.cap)
-    }
-
-    /// The random numbers of one subscription, where they are needed.
-    pub(crate) fn random(&self) -> Option<SplitMix64> {
-        let seed = self.jitter?.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        Some(SplitMix64::new(seed))
-    }
-
-    /// How long to wait after the `attempt`-th attempt (from 1) failed with `error`; `None`: give up.
-    pub(crate) fn wait(&self, attempt: u64, error: &E, random: &mut Option<SplitMix64>) -> Option<Duration> {
-        if attempt > self.retries || !self.worth.as_ref().is_none_or(|worth| worth(error)) {
-            return None;
-        }
-        let delay = self.delay(attempt);
-        let Some(random) = random else { return Some(delay) };
-        let part = random.next_u64() as f64 / u64::MAX as f64;
-        // `mul_f64` would panic on the longest of delays.
-        Some(Duration::try_from_secs_f64(delay.as_secs_f64() * part).map_or(delay, |part| part.min(delay)))
-    }
-}
 
 /// See [`retry_with`](super::ErrorOps::retry_with).
 pub struct RetryWith<S, T, E> {
@@ -152,7 +46,7 @@ impl<S, T, E> ObservableType for RetryWith<S, T, E> {
     type Err = E;
 }
 
-type MachineOf<C, S, T, E> = Retrying<<C as Context>::Inner, S, T, E>;
+type MachineOf<C, S, T, E> = Retrying<<C as Context>::Inner, S, <C as Context>::Scheduler, T, E>;
 type RetryGate<C, S, T, E> = GateOf<C, MachineOf<C, S, T, E>, Attempt<T, E>>;
 type SourceObserver<C, S, T, E> = ActObserver<
     <C as Context>::Scope,
@@ -178,10 +72,13 @@ where
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
+        self.policy.event();
         let gate = C::Scope::gate(Retrying {
             down: Down::new(down),
             source: Some(self.source),
-            random: self.policy.random(),
+            clock: scheduler.clone(),
+            series: Series::default(),
+            random: self.policy.begin(|| scheduler.now()),
             policy: self.policy,
             attempt: 0,
             subscribing: true,
@@ -301,11 +198,13 @@ impl<G, Sch> Tick for RetryTick<G, Sch> {
 }
 
 /// The state of a `retry_with`.
-pub struct Retrying<O, S, T, E> {
+pub struct Retrying<O, S, Sch, T, E> {
     down: Down<O>,
     /// Given away with the last attempt.
     source: Option<S>,
+    clock: Sch,
     policy: Retry<E>,
+    series: Series,
     random: Option<SplitMix64>,
     /// The number of the attempt that counts; 0 before the first.
     attempt: u64,
@@ -317,7 +216,7 @@ pub struct Retrying<O, S, T, E> {
     types: PhantomData<fn() -> T>,
 }
 
-impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
+impl<O, S: Clone, Sch, T, E> Retrying<O, S, Sch, T, E> {
     fn subscribe(&mut self) -> Step<Act<S>> {
         if self.subscribing {
             self.due = true;
@@ -326,7 +225,7 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
         self.due = false;
         self.subscribing = true;
         self.attempt += 1;
-        let last = self.attempt > self.policy.retries;
+        let last = self.policy.is_last(self.attempt);
         let source = named(|| "retry_with", || if last { self.source.take() } else { self.source.clone() });
         match source {
             Some(source) => Step::Act(Act::Subscribe(source, self.attempt)),
@@ -335,10 +234,11 @@ impl<O, S: Clone, T, E> Retrying<O, S, T, E> {
     }
 }
 
-impl<O, S, T, E> Retrying<O, S, T, E>
+impl<O, S, Sch, T, E> Retrying<O, S, Sch, T, E>
 where
     O: Observer<T, E>,
     S: Clone,
+    Sch: Clock,
     E: 'static,
 {
     /// What is no item. Out of line, so that an item needs few registers.
@@ -351,11 +251,12 @@ where
                 Signal::Next(_) => Step::Continue,
                 Signal::Complete => self.down.complete(),
                 Signal::Error(error) => {
-                    let Self { policy, random, attempt, .. } = self;
-                    match named(|| "retry_with", || policy.wait(*attempt, &error, random)) {
-                        None => self.down.error(error),
-                        Some(Duration::ZERO) => self.subscribe(),
-                        Some(delay) => Step::Act(Act::Wait(delay)),
+                    let Self { policy, random, attempt, series, clock, .. } = self;
+                    let now = || clock.now();
+                    match named(|| "retry_with", || policy.next(*attempt, &error, series, random, now)) {
+                        Next::Again(Duration::ZERO) => self.subscribe(),
+                        Next::Again(delay) => Step::Act(Act::Wait(delay)),
+                        Next::GiveUp | Next::Fatal | Next::Skip | Next::Fail => self.down.error(error),
                     }
                 }
             },
@@ -379,10 +280,11 @@ where
     }
 }
 
-impl<O, S, T, E> Machine<Attempt<T, E>, Act<S>> for Retrying<O, S, T, E>
+impl<O, S, Sch, T, E> Machine<Attempt<T, E>, Act<S>> for Retrying<O, S, Sch, T, E>
 where
     O: Observer<T, E>,
     S: Clone,
+    Sch: Clock,
     E: 'static,
 {
     #[inline(always)]

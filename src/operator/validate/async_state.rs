@@ -8,18 +8,22 @@ use std::{
 
 use rxrust::{context::RcDerefMut, observer::Observer};
 
+use futures::future::AbortHandle;
+
 use super::{
     EventRetry,
     async_worker::{Settled, Start},
+    event_retry::{AnyKey, Entry, Failed, KeyLines, OrderKey, Past, outcome_of},
     try_map_async::NAME,
-    try_map_with_retry::{Done, Failed},
+    try_map_with_retry::{Done, not_tried},
 };
 use crate::{
     buffer::Overflow,
     dead_letter::{Reason, Rejected},
-    error::{PanicError, StreamError, named},
+    error::{PanicError, StreamError},
     gate::{Down, Machine, Signal, Step},
     held::QueueMeter,
+    operator::error::{Next, Outcome},
     source::SplitMix64,
     time::{Cancel, Clock, Timer, deadline},
 };
@@ -41,23 +45,36 @@ pub enum Input<I, T, E> {
 enum End<E> {
     Complete,
     Error(E),
+    /// An event has ended the stream.
+    Failed(StreamError),
     Gone,
 }
 
+impl<E> End<E> {
+    /// Nothing more is begun.
+    fn stops(&self) -> bool {
+        matches!(self, Self::Error(_) | Self::Failed(_))
+    }
+}
+
 /// The state of a `try_map_async_with_retry`: which items are where.
-pub struct Trying<O, S, R, I, T, E> {
+pub struct Trying<O, S, R, I, T, E, K = AnyKey> {
     down: Down<O>,
     listening: bool,
     clock: S,
     timer: Timer,
     random: Option<SplitMix64>,
-    retry: EventRetry,
+    retry: EventRetry<K>,
     concurrency: usize,
     /// For the worker, which `cancel` wakes.
     starts: R,
     cancel: Cancel,
-    /// Not begun.
-    backlog: VecDeque<(u64, I)>,
+    /// Not begun, with their keys.
+    backlog: VecDeque<(u64, I, Option<u64>)>,
+    /// In order of each key: what waits for another of its key.
+    keys: KeyLines<I>,
+    /// What stops the attempts that take too long: by the time, then by the number.
+    deadlines: BTreeMap<(Duration, u64), AbortHandle>,
     /// Waits to be tried again: by the time, then by the order of the source.
     waiting: BTreeMap<(Duration, u64), Failed<I>>,
     /// How many the worker has.
@@ -74,18 +91,18 @@ pub struct Trying<O, S, R, I, T, E> {
     meter: QueueMeter,
 }
 
-impl<O, S, R, I, T, E> Drop for Trying<O, S, R, I, T, E> {
+impl<O, S, R, I, T, E, K> Drop for Trying<O, S, R, I, T, E, K> {
     fn drop(&mut self) {
         self.cancel.cancel();
     }
 }
 
-impl<O, S, R, I, T, E> Trying<O, S, R, I, T, E> {
+impl<O, S: Clock, R, I, T, E, K> Trying<O, S, R, I, T, E, K> {
     pub(super) fn new(
         down: Down<O>,
         clock: S,
         timer: Timer,
-        retry: EventRetry,
+        retry: EventRetry<K>,
         concurrency: usize,
         starts: R,
         cancel: Cancel,
@@ -93,15 +110,17 @@ impl<O, S, R, I, T, E> Trying<O, S, R, I, T, E> {
         Self {
             down,
             listening: true,
+            random: retry.policy.begin(|| clock.now()),
             clock,
             timer,
-            random: retry.policy.random(),
             meter: QueueMeter::open(&retry.buffer),
             retry,
             concurrency,
             starts,
             cancel,
             backlog: VecDeque::new(),
+            keys: KeyLines::default(),
+            deadlines: BTreeMap::new(),
             waiting: BTreeMap::new(),
             running: 0,
             held: 0,
@@ -113,8 +132,9 @@ impl<O, S, R, I, T, E> Trying<O, S, R, I, T, E> {
     }
 }
 
-impl<O, S, R, I, T, E> Trying<O, S, R, I, T, E>
+impl<O, S, R, I, T, E, K> Trying<O, S, R, I, T, E, K>
 where
+    K: OrderKey<I>,
     O: Observer<Done<I, T>, E>,
     S: Clock,
     R: RcDerefMut<Target = VecDeque<Start<I>>>,
@@ -128,12 +148,27 @@ where
     }
 
     /// The item `number` has its result.
-    fn settle(&mut self, number: u64, done: Done<I, T>) {
+    fn settle(&mut self, number: u64, key: Option<u64>, done: Done<I, T>) {
+        self.free(key);
         if !self.retry.ordered {
             self.held -= 1;
             return self.send(done);
         }
         self.settled.insert(number, done);
+        self.leave(number);
+    }
+
+    /// One of this key has settled: the next one has its turn.
+    fn free(&mut self, key: Option<u64>) {
+        if let Some((number, item)) = self.keys.next(key) {
+            self.backlog.push_back((number, item, key));
+        }
+    }
+
+    /// The item `number` is gone without a result.
+    fn vanish(&mut self, number: u64, key: Option<u64>) {
+        self.free(key);
+        self.held -= 1;
         self.leave(number);
     }
 
@@ -150,6 +185,11 @@ where
     }
 
     fn arrive(&mut self, item: I) -> Step<Infallible> {
+        if self.end.is_some() {
+            // An event has ended the stream: its source may not know yet.
+            self.send(Err(Failed::untried(item, None, not_tried()).reject(self.retry.stage)));
+            return Step::Continue;
+        }
         let capacity = self.retry.buffer.capacity();
         if self.held >= capacity.saturating_add(self.concurrency) {
             match self.retry.buffer.overflow() {
@@ -161,23 +201,30 @@ where
                 }
                 Overflow::DropNewest => return self.drop_counted(item),
                 Overflow::DropOldest => {
-                    let oldest = self.waiting.pop_first().map(|((_, number), failed)| (number, failed.item));
-                    let Some((number, oldest)) = oldest.or_else(|| self.backlog.pop_front()) else {
+                    let due = self.waiting.pop_first();
+                    let oldest = due.map(|((_, number), failed)| (number, failed.item, failed.key));
+                    let Some((number, oldest, key)) = oldest.or_else(|| self.backlog.pop_front()) else {
                         return self.drop_counted(item);
                     };
                     self.drop_counted(oldest);
-                    self.held -= 1;
-                    self.leave(number);
+                    self.vanish(number, key);
                 }
             }
         }
+        self.retry.policy.event();
+        let key = self.retry.key(&item);
         let number = self.next;
         self.next += 1;
         self.held += 1;
         if self.retry.ordered {
             self.open.insert(number);
         }
-        self.backlog.push_back((number, item));
+        if self.keys.is_taken(key) {
+            self.keys.push(key, number, item);
+        } else {
+            self.keys.take(key);
+            self.backlog.push_back((number, item, key));
+        }
         Step::Continue
     }
 
@@ -189,73 +236,154 @@ where
 
     /// An attempt is over: so is the item, or it waits.
     fn attempted(&mut self, over: Settled<I, T>) {
-        let Settled { start: Start { number, item, attempts }, result } = over;
+        let Settled { start: Start { number, item, key, mut past, permit, due, .. }, result } = over;
         self.running -= 1;
-        let attempts = attempts + 1;
-        let Self { retry: EventRetry { policy, stage, .. }, random, end, .. } = self;
-        let (reason, delay) = match result {
-            Ok(Ok(value)) => return self.settle(number, Ok(value)),
-            Ok(Err(reason)) if matches!(end, Some(End::Error(_))) => (reason, None),
-            Ok(Err(reason)) => {
-                let delay = named(|| stage, || policy.wait(attempts, &reason, random));
-                (reason, delay)
+        // Not there any more: it was stopped.
+        let late = due.is_some_and(|due| self.deadlines.remove(&(due, number)).is_none());
+        past.attempts += 1;
+        let Self { retry, random, end, clock, .. } = self;
+        let (reason, mut next) = match result {
+            Ok(Ok(value)) => {
+                retry.outcome(permit, Outcome::Good, clock);
+                return self.settle(number, key, Ok(value));
             }
-            Err(panic) => (panic.into(), None),
+            Ok(Err(reason)) => {
+                let reason = match (reason, retry.timeout) {
+                    (Reason::Timeout { .. }, Some(within)) if late => Reason::Timeout { within },
+                    (reason, _) => reason,
+                };
+                let next = match end {
+                    Some(end) if end.stops() => Next::GiveUp,
+                    _ => retry.judge(&reason, &mut past, random, clock),
+                };
+                (reason, next)
+            }
+            Err(panic) => (panic.into(), Next::Fatal),
         };
-        let failed = Failed { item, attempts, reason };
-        match delay {
-            Some(delay) => {
+        retry.outcome(permit, outcome_of(&next), clock);
+        let failed = Failed { item, key, past, reason };
+        if next == Next::Fail {
+            self.end = Some(End::Failed(self.retry.failed(failed.reason.clone())));
+            next = Next::Fatal;
+        }
+        match next {
+            Next::Again(delay) => {
                 let due = deadline(self.clock.now(), delay);
                 self.waiting.insert((due, number), failed);
             }
-            None => {
-                let rejected = failed.reject(stage);
-                self.settle(number, Err(rejected));
+            Next::Skip => {
+                self.retry.skip();
+                self.vanish(number, key);
+            }
+            Next::GiveUp | Next::Fatal | Next::Fail => {
+                let rejected = failed.reject(self.retry.stage);
+                self.settle(number, key, Err(rejected));
             }
         }
     }
 
-    /// The source has failed: nothing more is begun.
+    /// The stream has failed: nothing more is begun.
     fn give_up(&mut self) {
         let stage = self.retry.stage;
         while let Some(((_, number), failed)) = self.waiting.pop_first() {
-            self.settle(number, Err(failed.reject(stage)));
+            self.settle(number, failed.key, Err(failed.reject(stage)));
         }
-        while let Some((number, item)) = self.backlog.pop_front() {
+        // With those that had waited for one of these of their key; those behind one that runs wait for it.
+        while let Some((number, item, key)) = self.backlog.pop_front() {
             let reason = Reason::other("not tried: the source has failed");
-            self.settle(number, Err(Rejected::new(item, stage, reason).with_attempts(0)));
+            self.settle(number, key, Err(Rejected::new(item, stage, reason).with_attempts(0)));
         }
+    }
+
+    /// Those for which a circuit breaker is open are rejected: first what is due again.
+    fn reject_next(&mut self, now: Duration) -> bool {
+        let stage = self.retry.stage;
+        let again = self.waiting.first_entry().filter(|first| first.key().0 <= now);
+        if let Some(((_, number), failed)) = again.map(|first| first.remove_entry()) {
+            self.settle(number, failed.key, Err(failed.reject(stage)));
+            return true;
+        }
+        let Some((number, item, key)) = self.backlog.pop_front() else { return false };
+        let untried = Failed::untried(item, key, Reason::CircuitOpen);
+        self.settle(number, key, Err(untried.reject(stage)));
+        true
     }
 
     /// Gives the worker what there is room for: first what is due again.
     fn start(&mut self) {
-        let now = if self.waiting.is_empty() { Duration::ZERO } else { self.clock.now() };
-        let mut begun = false;
+        let timed = !self.waiting.is_empty() || self.retry.timeout.is_some();
+        let now = if timed { self.clock.now() } else { Duration::ZERO };
+        let (mut begun, mut blocked) = (false, None);
         while self.running < self.concurrency {
-            let again = self.waiting.first_entry().filter(|first| first.key().0 <= now);
-            let start = match again.map(|first| first.remove_entry()) {
-                Some(((_, number), Failed { item, attempts, .. })) => Start { number, item, attempts },
-                None => match self.backlog.pop_front() {
-                    Some((number, item)) => Start { number, item, attempts: 0 },
-                    None => break,
-                },
+            let again = self.waiting.first_key_value().is_some_and(|((due, _), _)| *due <= now);
+            if !again && self.backlog.is_empty() {
+                break;
+            }
+            let permit = match self.retry.permit(&self.clock) {
+                Entry::Go(permit) => permit,
+                Entry::Hold(until) => {
+                    blocked = Some(until);
+                    break;
+                }
+                Entry::Reject if self.reject_next(now) => continue,
+                Entry::Reject => break,
+            };
+            let (number, item, key, past) = if again && let Some(first) = self.waiting.pop_first() {
+                let ((_, number), Failed { item, key, past, .. }) = first;
+                (number, item, key, past)
+            } else if let Some((number, item, key)) = self.backlog.pop_front() {
+                (number, item, key, Past::default())
+            } else {
+                break;
+            };
+            let (stop, due) = match self.retry.timeout {
+                None => (None, None),
+                Some(within) => {
+                    let (handle, stop) = AbortHandle::new_pair();
+                    let due = deadline(now, within);
+                    self.deadlines.insert((due, number), handle);
+                    (Some(stop), Some(due))
+                }
             };
             self.running += 1;
+            let start = Start { number, item, key, past, permit, stop, due };
             self.starts.rc_deref_mut().push_back(start);
             begun = true;
         }
         if begun {
             self.cancel.wake();
         }
-        match self.waiting.first_key_value() {
-            Some(((due, _), _)) if self.running < self.concurrency => self.timer.arm(*due),
-            _ => self.timer.disarm(),
+        self.arm(blocked);
+    }
+
+    fn arm(&self, blocked: Option<Duration>) {
+        let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
+        let next = match blocked {
+            Some(until) => Some(until),
+            None => due.filter(|_| self.running < self.concurrency),
+        };
+        let late = self.deadlines.first_key_value().map(|((due, _), _)| *due);
+        match next.into_iter().chain(late).min() {
+            Some(at) => self.timer.arm(at),
+            None => self.timer.disarm(),
+        }
+    }
+
+    /// Stops the attempts that have taken too long; they come back as such.
+    fn stop_late(&mut self) {
+        if self.deadlines.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        while let Some(first) = self.deadlines.first_entry().filter(|first| first.key().0 <= now) {
+            first.remove().abort();
         }
     }
 }
 
-impl<O, S, R, I, T, E> Machine<Input<I, T, E>> for Trying<O, S, R, I, T, E>
+impl<O, S, R, I, T, E, K> Machine<Input<I, T, E>> for Trying<O, S, R, I, T, E, K>
 where
+    K: OrderKey<I>,
     O: Observer<Done<I, T>, E>,
     S: Clock,
     R: RcDerefMut<Target = VecDeque<Start<I>>>,
@@ -268,9 +396,16 @@ where
                     return Step::Done;
                 }
             }
-            Input::Settled(over) => self.attempted(over),
-            Input::Tick => {}
-            Input::Source(Signal::Complete) => self.end = Some(End::Complete),
+            Input::Settled(over) => {
+                self.attempted(over);
+                if self.end.as_ref().is_some_and(End::stops) {
+                    self.give_up();
+                }
+            }
+            Input::Tick => self.stop_late(),
+            // What an event has ended, stays so.
+            Input::Source(Signal::Complete) if self.end.is_none() => self.end = Some(End::Complete),
+            Input::Source(Signal::Complete) => {}
             Input::Source(Signal::Error(error)) => {
                 self.end = Some(End::Error(error));
                 self.give_up();
@@ -285,14 +420,20 @@ where
         }
         if self.held > 0 {
             self.start();
-            self.meter.set(self.held - self.running);
+        }
+        // A circuit breaker may have rejected all that was left.
+        self.meter.set(self.held - self.running);
+        if !self.listening {
+            return Step::Done;
+        }
+        if self.held > 0 {
             return Step::Continue;
         }
-        self.meter.set(0);
         match self.end.take() {
             None => Step::Continue,
             Some(End::Complete) => self.down.complete(),
             Some(End::Error(error)) => self.down.error(error),
+            Some(End::Failed(failure)) => self.down.fail(failure),
             Some(End::Gone) => Step::Done,
         }
     }

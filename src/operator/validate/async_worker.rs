@@ -1,20 +1,22 @@
 //! The task that polls the futures of a `try_map_async_with_retry`.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     panic::AssertUnwindSafe,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{
     FutureExt, StreamExt,
-    future::{CatchUnwind, Join, Ready, join, ready},
+    future::{AbortRegistration, Abortable, Aborted, CatchUnwind, Either, Join, Map, Ready, join, ready},
     stream::FuturesUnordered,
 };
 use rxrust::context::RcDerefMut;
 
-use super::try_map_async::NAME;
+use super::{event_retry::Past, try_map_async::NAME};
 use crate::{
     dead_letter::Reason,
     error::{PanicError, catch, drop_caught, panic_error},
@@ -25,8 +27,14 @@ use crate::{
 pub struct Start<I> {
     pub(super) number: u64,
     pub(super) item: I,
-    /// How often it was tried before.
-    pub(super) attempts: u64,
+    pub(super) key: Option<u64>,
+    pub(super) past: Past,
+    /// What the circuit breaker has said.
+    pub(super) permit: u64,
+    /// What stops the attempt when it takes too long.
+    pub(super) stop: Option<AbortRegistration>,
+    /// When that is.
+    pub(super) due: Option<Duration>,
 }
 
 /// An attempt that is over.
@@ -69,20 +77,32 @@ impl<G, I, T> Tick for Wake<G, I, T> {
 }
 
 /// A future with its item.
-type Run<Fut, I> = Join<Ready<Start<I>>, CatchUnwind<AssertUnwindSafe<Fut>>>;
+type Run<Fut, I, T> = Join<Ready<Start<I>>, Attempt<Fut, T>>;
+type Caught<Fut> = CatchUnwind<AssertUnwindSafe<Fut>>;
+/// What comes of it: a panic, or a result, if it is there in time.
+type Ended<T> = Result<Result<T, Reason>, Box<dyn Any + Send>>;
+/// One attempt, for as long as it may take.
+type Attempt<Fut, T> =
+    Either<Caught<Fut>, Map<Abortable<Caught<Fut>>, fn(Result<Ended<T>, Aborted>) -> Ended<T>>>;
+
+/// Says what an attempt that was stopped has failed with; a function, so that it has a name.
+fn in_time<T>(ended: Result<Ended<T>, Aborted>) -> Ended<T> {
+    // The machine knows how long that is.
+    ended.unwrap_or(Ok(Err(Reason::Timeout { within: Duration::ZERO })))
+}
 
 /// Polls the futures.
-pub struct Worker<G, R, F, Fut: Future, I, T> {
+pub struct Worker<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> {
     gate: G,
     starts: R,
     f: F,
     stage: &'static str,
-    running: FuturesUnordered<Run<Fut, I>>,
+    running: FuturesUnordered<Run<Fut, I, T>>,
     cancel: Cancel,
     calls: Calls<G, I, T>,
 }
 
-impl<G, R, F, Fut: Future, I, T> Worker<G, R, F, Fut, I, T> {
+impl<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> Worker<G, R, F, Fut, I, T> {
     pub(super) fn new(
         gate: G,
         starts: R,
@@ -95,7 +115,7 @@ impl<G, R, F, Fut: Future, I, T> Worker<G, R, F, Fut, I, T> {
     }
 }
 
-impl<G, R, F, Fut: Future, I, T> Drop for Worker<G, R, F, Fut, I, T> {
+impl<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> Drop for Worker<G, R, F, Fut, I, T> {
     fn drop(&mut self) {
         // The scheduler has dropped the task, with its runtime: no more results.
         if !self.cancel.cancelled() && !std::thread::panicking() {
@@ -105,7 +125,7 @@ impl<G, R, F, Fut: Future, I, T> Drop for Worker<G, R, F, Fut, I, T> {
 }
 
 // The futures are pinned in their own places; nothing else is ever pinned.
-impl<G, R, F, Fut: Future, I, T> Unpin for Worker<G, R, F, Fut, I, T> {}
+impl<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> Unpin for Worker<G, R, F, Fut, I, T> {}
 
 impl<G, R, F, Fut, I, T> Worker<G, R, F, Fut, I, T>
 where
@@ -118,9 +138,16 @@ where
         loop {
             // Nothing is held while the user's closure runs.
             let start = self.starts.rc_deref_mut().pop_front();
-            let Some(start) = start else { return };
+            let Some(mut start) = start else { return };
             match catch(self.stage, || (self.f)(&start.item)) {
-                Ok(future) => self.running.push(join(ready(start), AssertUnwindSafe(future).catch_unwind())),
+                Ok(future) => {
+                    let future = AssertUnwindSafe(future).catch_unwind();
+                    let attempt = match start.stop.take() {
+                        None => Either::Left(future),
+                        Some(stop) => Either::Right(Abortable::new(future, stop).map(in_time as fn(_) -> _)),
+                    };
+                    self.running.push(join(ready(start), attempt));
+                }
                 Err(panic) => (self.calls.settled)(&self.gate, Settled { start, result: Err(panic) }),
             }
         }

@@ -5,6 +5,7 @@ mod async_worker;
 mod check;
 mod dead_letter;
 mod decode_json;
+mod event_retry;
 mod route_failures;
 mod try_map;
 mod try_map_async;
@@ -13,6 +14,7 @@ mod try_map_with_retry;
 pub use check::*;
 pub use dead_letter::*;
 pub use decode_json::*;
+pub use event_retry::{AnyKey, ByKey, EventRetry, OrderKey};
 pub use route_failures::*;
 pub use try_map::*;
 pub use try_map_async::*;
@@ -26,7 +28,7 @@ use validator::Validate;
 
 use super::{apply::Apply, error::Retry, timed::TimedApply};
 use crate::{
-    dead_letter::{DeadLetterQueue, Payload, Reason, Rejected},
+    dead_letter::{DeadLetterPolicy, DeadLetterQueue, NoPolicy, Payload, Reason, Rejected, Watched},
     time::Clock,
 };
 
@@ -153,14 +155,15 @@ pub trait ValidateOps: Observable + 'static {
     /// scheduler.advance_by(Duration::from_millis(10));
     /// assert_eq!(seen.items(), ["look up: busy", "look up: busy (after 2 attempts)"]); // no room for b
     /// ```
-    fn try_map_with_retry_with<F, I, T>(
+    fn try_map_with_retry_with<F, I, T, K>(
         self,
-        retry: EventRetry,
+        retry: EventRetry<K>,
         f: F,
-    ) -> Self::With<TimedApply<Self::Inner, TryMapWithRetry<F, I, T>, I, Result<T, Rejected<I>>, Self::Err>>
+    ) -> Self::With<TimedApply<Self::Inner, TryMapWithRetry<F, I, T, K>, I, Result<T, Rejected<I>>, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
         F: FnMut(&I) -> Result<T, Reason>,
+        K: OrderKey<I>,
     {
         self.transform(|source| TimedApply::new(source, TryMapWithRetry::new(retry, f)))
     }
@@ -260,14 +263,15 @@ pub trait ValidateOps: Observable + 'static {
     /// scheduler.run_ready();
     /// assert_eq!(seen.items(), ["ask: no room left: the capacity is 1 events", "a", "b"]);
     /// ```
-    fn try_map_async_with_retry_with<F, Fut, I, T>(
+    fn try_map_async_with_retry_with<F, Fut, I, T, K>(
         self,
         concurrency: NonZeroUsize,
-        retry: EventRetry,
+        retry: EventRetry<K>,
         f: F,
-    ) -> Self::With<TryMapAsync<Self::Inner, F, I, Fut, T, Self::Err>>
+    ) -> Self::With<TryMapAsync<Self::Inner, F, I, Fut, T, Self::Err, K>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
+        K: OrderKey<I>,
         F: FnMut(&I) -> Fut,
         Fut: Future<Output = Result<T, Reason>> + 'static,
     {
@@ -327,6 +331,10 @@ pub trait ValidateOps: Observable + 'static {
     /// is flushed when the stream ends. A queue that cannot store a letter ends the stream with
     /// [`StreamError::DeadLetter`](crate::StreamError::DeadLetter), which holds the letter.
     ///
+    /// The failed item is dropped when its letter is stored. One that [acknowledges](Payload::acknowledges) at its source is
+    /// kept until the letter is durable, at most 1,024 of them: then the queue is flushed. When a letter is not stored, or
+    /// not flushed, its item is [abandoned](Payload::abandon).
+    ///
     /// ```
     /// use rxevents::prelude::*;
     /// let queue = MemoryQueue::new(100);
@@ -341,7 +349,7 @@ pub trait ValidateOps: Observable + 'static {
     fn dead_letter<Q, I, T>(
         self,
         queue: Q,
-    ) -> Self::With<Apply<Self::Inner, DeadLetters<Q, Self::Scheduler>, Result<T, Rejected<I>>, T>>
+    ) -> Self::With<Apply<Self::Inner, DeadLetters<Q, Self::Scheduler, I>, Result<T, Rejected<I>>, T>>
     where
         Self: for<'a> Observable<Item<'a> = Result<T, Rejected<I>>>,
         Q: DeadLetterQueue,
@@ -349,7 +357,51 @@ pub trait ValidateOps: Observable + 'static {
         Self::Scheduler: Clock,
     {
         let clock = self.scheduler().clone();
-        self.transform(|source| Apply::new(source, DeadLetters::new(queue, clock)))
+        self.transform(|source| Apply::new(source, DeadLetters::new(queue, clock, NoPolicy)))
+    }
+
+    /// [`dead_letter`](Self::dead_letter) with a policy: how many events may fail, what is kept of them, and whether to push
+    /// again what the queue has refused.
+    ///
+    /// ```text
+    /// a-X-b-Y-Z-c-|
+    ///   dead_letter_with(queue, max_consecutive(1))
+    /// a---b---#
+    /// ```
+    /// Past a limit the stream ends with [`StreamError::Poisoned`](crate::StreamError::Poisoned) *before* the letter is
+    /// stored: it is in the error, and its item is [abandoned](Payload::abandon), so that a source which can will send it
+    /// again. A push stream cannot pause by itself; its end can be waited out: `retry_with` and a delay, over a source
+    /// that goes on where it was, is a pause. Each subscription counts anew, so each takes as many letters at most.
+    ///
+    /// ```
+    /// use rxevents::{dead_letter::DeadLetterPolicy, prelude::*};
+    /// let queue = MemoryQueue::new(100);
+    /// let policy = DeadLetterPolicy::new().max_consecutive(2);
+    /// let counts = policy.counts();
+    /// Local::from_iter(["1", "x", "2", "x", "x", "x", "x"])
+    ///     .stream_error()
+    ///     .try_map(|s| s.parse::<i32>().map_err(Reason::decode))
+    ///     .dead_letter_with(queue.clone(), policy)
+    ///     .on_error_route(observer(|error| match error {
+    ///         StreamError::Poisoned(poisoned) => assert_eq!(poisoned.letter.payload, b"x"),
+    ///         other => panic!("{other}"),
+    ///     }))
+    ///     .subscribe(|_| {});
+    /// assert_eq!((counts.valid(), counts.invalid(), counts.poisoned(), queue.len()), (2, 4, 1, 3));
+    /// ```
+    fn dead_letter_with<Q, I, T>(
+        self,
+        queue: Q,
+        policy: DeadLetterPolicy,
+    ) -> Self::With<Apply<Self::Inner, DeadLetters<Q, Self::Scheduler, I, Watched>, Result<T, Rejected<I>>, T>>
+    where
+        Self: for<'a> Observable<Item<'a> = Result<T, Rejected<I>>>,
+        Q: DeadLetterQueue,
+        I: Payload,
+        Self::Scheduler: Clock,
+    {
+        let clock = self.scheduler().clone();
+        self.transform(|source| Apply::new(source, DeadLetters::new(queue, clock, Watched::new(policy))))
     }
 
     /// The good values; each failure goes to `failures`, which is completed when the stream ends.

@@ -12,6 +12,7 @@ use super::{
     EventRetry,
     async_state::{Input, Trying},
     async_worker::{Calls, Start, Wake, Worker},
+    event_retry::{AnyKey, OrderKey},
     try_map_with_retry::Done,
 };
 use crate::{
@@ -27,28 +28,28 @@ use crate::{
 pub(super) const NAME: &str = "try_map_async_with_retry";
 
 /// See [`try_map_async_with_retry`](super::ValidateOps::try_map_async_with_retry).
-pub struct TryMapAsync<S, F, I, Fut, T, E> {
+pub struct TryMapAsync<S, F, I, Fut, T, E, K = AnyKey> {
     source: S,
     f: F,
     concurrency: NonZeroUsize,
-    retry: EventRetry,
+    retry: EventRetry<K>,
     types: PhantomData<fn(I) -> (Fut, T, E)>,
 }
 
-impl<S, F, I, Fut, T, E> TryMapAsync<S, F, I, Fut, T, E> {
-    pub(super) fn new(source: S, f: F, concurrency: NonZeroUsize, retry: EventRetry) -> Self {
+impl<S, F, I, Fut, T, E, K> TryMapAsync<S, F, I, Fut, T, E, K> {
+    pub(super) fn new(source: S, f: F, concurrency: NonZeroUsize, retry: EventRetry<K>) -> Self {
         Self { source, f, concurrency, retry, types: PhantomData }
     }
 }
 
-impl<S: Clone, F: Clone, I, Fut, T, E> Clone for TryMapAsync<S, F, I, Fut, T, E> {
+impl<S: Clone, F: Clone, I, Fut, T, E, K: Clone> Clone for TryMapAsync<S, F, I, Fut, T, E, K> {
     fn clone(&self) -> Self {
         let Self { source, f, concurrency, retry, .. } = self;
         Self::new(source.clone(), f.clone(), *concurrency, retry.clone())
     }
 }
 
-impl<S, F, I, Fut, T, E> ObservableType for TryMapAsync<S, F, I, Fut, T, E> {
+impl<S, F, I, Fut, T, E, K> ObservableType for TryMapAsync<S, F, I, Fut, T, E, K> {
     type Item<'a>
         = Done<I, T>
     where
@@ -57,26 +58,27 @@ impl<S, F, I, Fut, T, E> ObservableType for TryMapAsync<S, F, I, Fut, T, E> {
 }
 
 type StartsOf<C, I> = <C as Context>::RcMut<VecDeque<Start<I>>>;
-type MachineOf<C, I, T, E> =
-    Trying<<C as Context>::Inner, <C as Context>::Scheduler, StartsOf<C, I>, I, T, E>;
-type AsyncGate<C, I, T, E> = GateOf<C, MachineOf<C, I, T, E>, Input<I, T, E>>;
+type MachineOf<C, I, T, E, K> =
+    Trying<<C as Context>::Inner, <C as Context>::Scheduler, StartsOf<C, I>, I, T, E, K>;
+type AsyncGate<C, I, T, E, K> = GateOf<C, MachineOf<C, I, T, E, K>, Input<I, T, E>>;
 
-impl<S, F, I, Fut, T, E, C, U> CoreObservable<C> for TryMapAsync<S, F, I, Fut, T, E>
+impl<S, F, I, Fut, T, E, K, C, U> CoreObservable<C> for TryMapAsync<S, F, I, Fut, T, E, K>
 where
+    K: OrderKey<I>,
     C: Context,
     C::Scope: Flow,
     C::Inner: Observer<Done<I, T>, E>,
     C::Scheduler: Clock
         + SleepProvider
-        + Scheduler<TimerTask<Wake<AsyncGate<C, I, T, E>, I, T>, C::Scheduler>>
-        + Scheduler<Worker<AsyncGate<C, I, T, E>, StartsOf<C, I>, F, Fut, I, T>>,
+        + Scheduler<TimerTask<Wake<AsyncGate<C, I, T, E, K>, I, T>, C::Scheduler>>
+        + Scheduler<Worker<AsyncGate<C, I, T, E, K>, StartsOf<C, I>, F, Fut, I, T>>,
     E: 'static,
     F: FnMut(&I) -> Fut,
     Fut: Future<Output = Result<T, Reason>>,
-    S: CoreObservable<C::With<Feed<C::Scope, MachineOf<C, I, T, E>, I, T, E>>, Unsub = U>,
+    S: CoreObservable<C::With<Feed<C::Scope, MachineOf<C, I, T, E, K>, I, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    type Unsub = StopSubscription<GateSubOf<C, MachineOf<C, I, T, E>, Input<I, T, E>>>;
+    type Unsub = StopSubscription<GateSubOf<C, MachineOf<C, I, T, E, K>, Input<I, T, E>>>;
 
     fn subscribe(self, context: C) -> Self::Unsub {
         let (down, scheduler) = context.into_parts();
@@ -94,7 +96,7 @@ where
             cancel.clone(),
         );
         let gate = C::Scope::gate(machine);
-        let calls: Calls<AsyncGate<C, I, T, E>, I, T> = Calls {
+        let calls: Calls<AsyncGate<C, I, T, E, K>, I, T> = Calls {
             settled: |gate, done| settled(gate, || C::Scope::send(gate, Input::Settled(done), never)),
             tick: |gate| settled(gate, || C::Scope::send(gate, Input::Tick, never)),
             lost: |gate, why| settled(gate, || C::Scope::send(gate, Input::Lost(why), never)),
