@@ -11,7 +11,7 @@ pub use rxrust::{
 };
 
 pub use crate::{
-    Buffer, Drops, Overflow, PanicError, StreamError,
+    Buffer, Depth, Drops, Overflow, PanicError, StreamError,
     dead_letter::{
         DeadLetter, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason, Rejected,
     },
@@ -23,7 +23,7 @@ pub use crate::{
         error::{ErrorOps, Retry},
         filter::FilterOps,
         key::{KeyOps, Keyed, Keys},
-        rate::{Edges, RateOps, TrailingOpensWindow},
+        rate::{Edges, Excess, Quota, RateOps, TrailingOpensWindow},
         share::{
             AsyncSubject, BehaviorSubject, LocalSubject, Replay, ReplaySubject, ShareOps, SharedSubject,
             Subject,

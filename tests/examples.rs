@@ -20,9 +20,10 @@ use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "click_counts",
     "dead_letters",
+    "handoff",
     "metrics",
     "parallel_logs",
     "sensor_fusion",
@@ -631,5 +632,25 @@ fn a_file_that_cannot_be_read_to_its_end_fails_the_job() {
         assert_eq!(output.status.code(), Some(1), "{name}: {stderr}");
         assert!(stderr.contains("not read to the end"), "{name}: {stderr}");
         assert!(output.stdout.is_empty(), "{name}");
+    }
+}
+
+/// All that was sent was received, whatever the way and the rate.
+#[test]
+fn handoff_loses_nothing_on_any_way() {
+    for rate in ["max", "20000"] {
+        let figures = figures("handoff", &["--rate", rate, "--seconds", "0.05"]);
+        let others = figures["others"].as_object().unwrap();
+        assert_eq!(others.keys().collect::<Vec<_>>(), ["crossbeam", "flume", "kanal", "rtrb", "tokio"]);
+        for way in others.values().chain([&figures]) {
+            let [sent, received] = counts(way, ["sent", "received"]);
+            assert!(sent > 0 && sent == received, "{figures}");
+            if rate != "max" {
+                assert_eq!(sent, 1000, "{figures}");
+            }
+            for figure in ["throughput", "p50_ns", "p99_ns", "p999_ns"] {
+                assert!(count(way, figure) > 0, "{figure}: {figures}");
+            }
+        }
     }
 }

@@ -52,6 +52,7 @@ mod shared {
     mod create;
     mod error;
     mod filter;
+    mod hand_off_threads;
     mod key;
     mod measure;
     mod parallel;

@@ -161,13 +161,15 @@ where
                 }
                 Overflow::DropNewest => return self.drop_counted(item),
                 Overflow::DropOldest => {
-                    let oldest = self.waiting.pop_first().map(|((_, number), failed)| (number, failed.item));
-                    let Some((number, oldest)) = oldest.or_else(|| self.backlog.pop_front()) else {
+                    if !self.drop_oldest() {
                         return self.drop_counted(item);
-                    };
-                    self.drop_counted(oldest);
-                    self.held -= 1;
-                    self.leave(number);
+                    }
+                }
+                Overflow::Latest => {
+                    if !self.drop_oldest() {
+                        return self.drop_counted(item);
+                    }
+                    while self.drop_oldest() {}
                 }
             }
         }
@@ -179,6 +181,16 @@ where
         }
         self.backlog.push_back((number, item));
         Step::Continue
+    }
+
+    /// Drops the oldest that is not being worked on, if there is one.
+    fn drop_oldest(&mut self) -> bool {
+        let oldest = self.waiting.pop_first().map(|((_, number), failed)| (number, failed.item));
+        let Some((number, oldest)) = oldest.or_else(|| self.backlog.pop_front()) else { return false };
+        self.drop_counted(oldest);
+        self.held -= 1;
+        self.leave(number);
+        true
     }
 
     fn drop_counted(&self, item: I) -> Step<Infallible> {
