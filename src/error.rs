@@ -31,6 +31,10 @@ pub enum StreamError {
     /// A bounded buffer with [`Overflow::Error`](crate::buffer::Overflow::Error) was full.
     #[error(transparent)]
     Overflow(#[from] OverflowError),
+    /// A bounded buffer with [`Overflow::Block`](crate::buffer::Overflow::Block) was full, and the thread that pushed must
+    /// not wait for room: it runs tasks, or the consumer needs it. An asynchronous source of this crate awaits instead.
+    #[error("{0}, and this thread must not wait for room: it runs tasks")]
+    WouldBlock(OverflowError),
     /// `group_by` has as many open groups as it may, and an item of another key has come.
     #[error("`group_by`: more than {limit} groups are open")]
     GroupLimitExceeded {
@@ -45,6 +49,14 @@ pub enum StreamError {
     Timeout {
         /// How long was waited.
         within: std::time::Duration,
+    },
+    /// More items came than the quota of a `rate_limit` allows.
+    #[error("`rate_limit`: more than {count} items in {period:?}")]
+    RateLimited {
+        /// How many may pass in a period.
+        count: u32,
+        /// The period.
+        period: std::time::Duration,
     },
     /// An operator that needs an item of its source got none.
     #[error("`{0}`: the source has completed without an item")]

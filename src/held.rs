@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::{buffer::Buffer, delivery::fate::Abandoned};
+use crate::{
+    buffer::{Buffer, Depth},
+    delivery::fate::Abandoned,
+};
 
 /// Items that wait; what still waits when the queue goes is not done. A clone reports nothing: it belongs to another subscription, which opens its own.
 pub(crate) struct Held<T> {
@@ -56,6 +59,13 @@ impl<T> Held<T> {
         Some(item)
     }
 
+    /// `item` in the place of all.
+    pub(crate) fn replace(&mut self, item: T) -> VecDeque<T> {
+        let all = std::mem::replace(&mut self.items.value, VecDeque::from([item]));
+        self.meter.set(1);
+        all
+    }
+
     /// The first `max` go to `empty`.
     #[inline]
     pub(crate) fn move_to(&mut self, empty: &mut VecDeque<T>, max: usize) {
@@ -77,11 +87,18 @@ impl<T> Held<T> {
     }
 }
 
-/// Reports a queue's depth, capacity and drops; nothing where its buffer has no name, or the feature `metrics` is off.
+/// Reports a queue's depth, to whom has asked for it, and its depth, capacity and drops where its buffer has a name and the
+/// feature `metrics` is on; nothing for the rest.
 #[derive(Default)]
 pub(crate) struct QueueMeter {
+    watch: Option<Box<Watch>>,
+}
+
+struct Watch {
+    len: usize,
+    depth: Option<Depth>,
     #[cfg(feature = "metrics")]
-    handles: Option<Box<crate::metrics::QueueHandles>>,
+    handles: Option<crate::metrics::QueueHandles>,
 }
 
 /// See [`Held`].
@@ -91,56 +108,82 @@ impl Clone for QueueMeter {
     }
 }
 
-#[cfg(feature = "metrics")]
 impl QueueMeter {
     pub(crate) fn open(buffer: &Buffer) -> Self {
-        let handles = buffer.name().map(|name| Box::new(crate::metrics::QueueHandles::open(name, buffer)));
-        Self { handles }
+        let depth = buffer.depth_asked();
+        #[cfg(feature = "metrics")]
+        let handles = buffer.name().map(|name| crate::metrics::QueueHandles::open(name, buffer));
+        #[cfg(feature = "metrics")]
+        let nobody = handles.is_none();
+        #[cfg(not(feature = "metrics"))]
+        let nobody = true;
+        if depth.is_none() && nobody {
+            return Self::default();
+        }
+        let watch = Watch {
+            len: 0,
+            depth,
+            #[cfg(feature = "metrics")]
+            handles,
+        };
+        Self { watch: Some(Box::new(watch)) }
+    }
+
+    /// Whether somebody is told.
+    #[inline]
+    pub(crate) fn is_read(&self) -> bool {
+        self.watch.is_some()
     }
 
     /// So many wait now.
     #[inline]
     pub(crate) fn set(&mut self, len: usize) {
-        if let Some(handles) = &mut self.handles {
-            report(handles, len);
+        if let Some(watch) = &mut self.watch {
+            watch.set(len);
         }
     }
 
     /// The policy has dropped so many.
     #[inline]
-    pub(crate) fn dropped(&self, n: u64) {
-        if let Some(handles) = &self.handles {
-            handles.dropped(n);
+    pub(crate) fn dropped(&self, _n: u64) {
+        #[cfg(feature = "metrics")]
+        if let Some(handles) = self.handles() {
+            handles.dropped(_n);
         }
     }
 
-    /// So many were dropped because the stream has failed.
-    pub(crate) fn abandoned(&self, n: u64) {
-        if let Some(handles) = &self.handles {
-            handles.abandoned(n);
+    /// So many were dropped by what is not the buffer's policy: its name.
+    pub(crate) fn left(&self, _policy: &'static str, _n: u64) {
+        #[cfg(feature = "metrics")]
+        if let Some(handles) = self.handles() {
+            handles.left(_policy, _n);
         }
     }
-}
 
-/// Out of line: most queues have no name.
-#[cfg(feature = "metrics")]
-#[cold]
-#[inline(never)]
-fn report(handles: &mut crate::metrics::QueueHandles, len: usize) {
-    handles.set(len);
-}
-
-#[cfg(not(feature = "metrics"))]
-impl QueueMeter {
-    pub(crate) fn open(_buffer: &Buffer) -> Self {
-        Self::default()
+    #[cfg(feature = "metrics")]
+    fn handles(&self) -> Option<&crate::metrics::QueueHandles> {
+        self.watch.as_ref()?.handles.as_ref()
     }
+}
 
-    #[inline]
-    pub(crate) fn set(&mut self, _len: usize) {}
+impl Watch {
+    /// Out of line: most queues are not watched.
+    #[cold]
+    #[inline(never)]
+    fn set(&mut self, len: usize) {
+        if let Some(depth) = &self.depth {
+            depth.moved(self.len, len);
+        }
+        #[cfg(feature = "metrics")]
+        if let Some(handles) = &mut self.handles {
+            handles.set(len);
+        }
+        self.len = len;
+    }
+}
 
-    #[inline]
-    pub(crate) fn dropped(&self, _n: u64) {}
-
-    pub(crate) fn abandoned(&self, _n: u64) {}
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }

@@ -26,7 +26,7 @@ mod sync;
 pub mod testing;
 pub mod time;
 
-pub use buffer::{Buffer, Drops, Overflow};
+pub use buffer::{Buffer, Depth, Drops, Overflow};
 pub use error::{OverflowError, PanicError, StreamError, on_unhandled};
 
 /// rayon itself, for a pool of one's own.

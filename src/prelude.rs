@@ -11,7 +11,7 @@ pub use rxrust::{
 };
 
 pub use crate::{
-    Buffer, Drops, Overflow, PanicError, StreamError,
+    Buffer, Depth, Drops, Overflow, PanicError, StreamError,
     dead_letter::{
         DeadLetter, DeadLetterPolicy, DeadLetterQueue, FailureKind, JsonlQueue, MemoryQueue, Payload, Reason,
         Rejected,
@@ -26,7 +26,7 @@ pub use crate::{
         error::{CircuitBreaker, ErrorOps, Jitter, Retry, RetryBudget, Verdict, WhileOpen},
         filter::FilterOps,
         key::{KeyOps, Keyed, Keys},
-        rate::{Edges, RateOps, TrailingOpensWindow},
+        rate::{Edges, Excess, Quota, RateOps, TrailingOpensWindow},
         share::{
             AsyncSubject, BehaviorSubject, LocalSubject, Replay, ReplaySubject, ShareOps, SharedSubject,
             Subject,

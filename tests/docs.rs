@@ -227,13 +227,15 @@ fn under_laws(file: &str, before: &[&str]) -> BTreeSet<String> {
 }
 
 /// Operators that are under the laws elsewhere, or otherwise.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 11] = [
     ("subject", "the source of every law"),
     ("connect", "it begins the source before anybody listens: tests/operators/share.rs"),
     ("subscribe_with", "the sink of every law"),
     ("subscribe", "an observer made of a closure"),
     ("subscribe_guarded", "an observer made of a closure"),
     ("boxed", "the output of every row"),
+    ("hand_off", "`hand_off_on` with a thread of its own: tests/operators/hand_off_threads.rs"),
+    ("hand_off_with", "`hand_off_on` with a thread of its own: tests/operators/hand_off_threads.rs"),
     ("parallel_map", "on real threads: tests/operators/parallel_threads.rs"),
     ("parallel_map_unordered", "on real threads: tests/operators/parallel_threads.rs"),
     ("parallel_map_with", "on real threads: tests/operators/parallel_threads.rs"),
@@ -251,11 +253,17 @@ fn every_operator_is_under_the_laws() {
 }
 
 /// Closures whose panic is not an error of the stream.
-const NO_ERROR: [(&str, &str); 13] = [
+const NO_ERROR: [(&str, &str); 19] = [
     ("subscribe", "the panic below every operator is a law of its own"),
     ("subscribe_guarded", "the panic below every operator is a law of its own"),
     ("finalize", "the stream has ended: the hook"),
     ("on_backpressure_buffer_with", "tests/operators/time.rs"),
+    ("on_backpressure_drop", "as `on_backpressure_buffer_with`"),
+    ("on_backpressure_drop_with", "as `on_backpressure_buffer_with`"),
+    ("on_backpressure_latest_on_dropped", "as `on_backpressure_buffer_with`"),
+    ("on_backpressure_timeout", "tests/operators/time.rs"),
+    ("hand_off_with", "tests/operators/hand_off_threads.rs"),
+    ("rate_limit_on_dropped", "tests/operators/rate.rs"),
     ("try_map", "a rejected item"),
     ("try_map_stage", "a rejected item"),
     ("try_map_with_retry", "a rejected item"),

@@ -136,7 +136,7 @@ fn the_loops_own_thread_does_not_wait_for_itself() {
     (0..5).for_each(|v| readings.clone().next(v));
     ui.run_ready();
     assert_eq!(log.items(), [0, 1]);
-    assert!(log.text().contains("#Overflow"), "{}", log.text());
+    assert!(log.text().contains("#WouldBlock"), "{}", log.text());
 }
 
 /// A channel from another thread into a `Local` pipeline, whose closures need not be `Send`.

@@ -20,10 +20,11 @@ use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "click_counts",
     "crash_harness",
     "dead_letters",
+    "handoff",
     "metrics",
     "parallel_logs",
     "sensor_fusion",
@@ -680,4 +681,24 @@ fn nothing_is_lost_when_a_job_is_killed() {
     assert_eq!(count("input"), count("output") + count("dead_lettered") + count("left_out"));
     assert_eq!(count("starts"), count("kills") + count("rounds"));
     assert!(count("duplicates") <= count("redelivered"));
+}
+
+/// All that was sent was received, whatever the way and the rate.
+#[test]
+fn handoff_loses_nothing_on_any_way() {
+    for rate in ["max", "20000"] {
+        let figures = figures("handoff", &["--rate", rate, "--seconds", "0.05"]);
+        let others = figures["others"].as_object().unwrap();
+        assert_eq!(others.keys().collect::<Vec<_>>(), ["crossbeam", "flume", "kanal", "rtrb", "tokio"]);
+        for way in others.values().chain([&figures]) {
+            let [sent, received] = counts(way, ["sent", "received"]);
+            assert!(sent > 0 && sent == received, "{figures}");
+            if rate != "max" {
+                assert_eq!(sent, 1000, "{figures}");
+            }
+            for figure in ["throughput", "p50_ns", "p99_ns", "p999_ns"] {
+                assert!(count(way, figure) > 0, "{figure}: {figures}");
+            }
+        }
+    }
 }

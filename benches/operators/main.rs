@@ -401,6 +401,9 @@ mod ours {
         cold merge_cold_batches(|s| s.batched().merge(Ctx::from_iter([1_u64])), |v| v);
         cold zip_cold_batches(|s| s.batched().zip(Ctx::from_iter(0..N as u64).batched()), |(a, b)| a ^ b);
         cold throttle_first_by(|s| s.throttle_first_by(1 << 20, |v| *v), |v| v);
+        timed on_backpressure_latest(|s| s.on_backpressure_latest(), |v| v);
+        timed rate_limit(|s| s.rate_limit(Quota::new(1 << 30, Duration::from_secs(1)).burst(1 << 30),
+            Excess::Delay(Buffer::default())), |v| v);
         timed throttle_latest(|s| s.throttle_latest(Duration::from_secs(3600)), |v| v);
         timed delay(|s| s.delay(Duration::from_millis(1)), |v| v);
         cold catch_error(|s| s.stream_error().catch_error(|_| Ctx::empty::<u64>()), |v| v);
@@ -500,6 +503,15 @@ mod ours {
         [
             Some(work!(timed Local data, |s| s.on_backpressure_buffer(1 << 20, Overflow::Error), |v| v)),
             Some(work!(timed Shared data, |s| s.on_backpressure_buffer(1 << 20, Overflow::Error), |v| v)),
+        ]
+    }
+
+    /// Every item crosses to a task over the ring.
+    pub(super) fn hand_off_on(data: &'static [u64]) -> super::Pair {
+        let ring = || Buffer::new(1 << 20);
+        [
+            Some(work!(timed Local data, |s| s.hand_off_on(LocalScheduler, ring()), |v| v)),
+            Some(work!(timed Shared data, |s| s.hand_off_on(SharedScheduler, ring()), |v| v)),
         ]
     }
 }
@@ -968,6 +980,9 @@ fn rows() -> Vec<Row> {
         few("delay, 1 ms", queued(f), ours::delay(f), none()),
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
         few("on_backpressure_buffer", queued(f), ours::on_backpressure_buffer(f), none()),
+        few("on_backpressure_latest", first_and_last(f), ours::on_backpressure_latest(f), none()),
+        few("hand_off_on", queued(f), ours::hand_off_on(f), none()),
+        few("rate_limit, 1 G/s", queued(f), ours::rate_limit(f), none()),
         few("merge, two threads", two_threads_by_hand(f), ours::merge_threads(f), theirs::merge_threads(f)),
     ]
 }

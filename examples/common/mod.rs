@@ -13,6 +13,7 @@ pub(crate) mod tried;
 pub(crate) mod turns;
 
 pub(crate) use args::{ArgError, Args, Usage};
+#[allow(unused_imports)] // not every example rejects
 pub(crate) use rejects::{Failure, Rejects};
 
 use std::{

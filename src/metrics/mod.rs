@@ -6,7 +6,7 @@
 //! | [`FAILURES`] | counter | `stage` | [`measured_results`](crate::operator::measure::MeasureOps::measured_results) |
 //! | [`STREAM_ERRORS`] | counter | `stage` | both |
 //! | [`STAGE_SECONDS`] | histogram | `stage` | both |
-//! | [`QUEUE_DEPTH`], [`QUEUE_CAPACITY`] | gauge | `queue` | whatever holds items in a named [`Buffer`] |
+//! | [`QUEUE_DEPTH`], [`QUEUE_PEAK_DEPTH`], [`QUEUE_CAPACITY`] | gauge | `queue` | whatever holds items in a named [`Buffer`] |
 //! | [`DROPPED`] | counter | `queue`, `policy` | the same |
 //!
 //! A subscription registers its handles once, with the recorder that is installed then: install it first. Nothing is
@@ -20,7 +20,12 @@ pub use ::metrics as facade;
 
 use facade::{Counter, Gauge, Histogram, Unit};
 
-use crate::buffer::{Buffer, Overflow};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use crate::buffer::{Buffer, Depth, Overflow};
 
 /// Events that came to the stage.
 pub const EVENTS: &str = "rxevents_events_total";
@@ -32,10 +37,15 @@ pub const STREAM_ERRORS: &str = "rxevents_stream_errors_total";
 pub const STAGE_SECONDS: &str = "rxevents_stage_seconds";
 /// Events that wait in the queue.
 pub const QUEUE_DEPTH: &str = "rxevents_queue_depth";
+/// The most events that ever waited at once in the queues of that name, since the process began: a queue that fills and
+/// empties between two looks at [`QUEUE_DEPTH`] is seen here.
+pub const QUEUE_PEAK_DEPTH: &str = "rxevents_queue_peak_depth";
 /// How many may wait: the sum over the queues of that name that are live.
 pub const QUEUE_CAPACITY: &str = "rxevents_queue_capacity";
-/// Events that the queue has dropped. The policy is that of its [`Overflow`], or `abandoned`: what waits in a
-/// [`delay`](crate::operator::time::TimeOps::delay) whose source fails.
+/// Events that the queue has dropped. The policy is that of its [`Overflow`]; or `abandoned`: what waits in a
+/// [`delay`](crate::operator::time::TimeOps::delay) whose source fails, or in a
+/// [`hand_off`](crate::operator::time::TimeOps::hand_off) whose output ends; or `expired`, in
+/// [`on_backpressure_timeout`](crate::operator::time::TimeOps::on_backpressure_timeout).
 pub const DROPPED: &str = "rxevents_dropped_total";
 
 /// The handles of a stage.
@@ -75,31 +85,45 @@ impl StageHandles {
 pub(crate) struct QueueHandles {
     name: &'static str,
     depth: Gauge,
+    peak: Gauge,
     capacity: Gauge,
     dropped: Counter,
     bound: f64,
     len: usize,
+    /// Of all queues of that name.
+    all: Depth,
+}
+
+/// What waits in all queues of a name. The names are in the program's text, so there are few.
+fn all_named(name: &'static str) -> Depth {
+    static DEPTHS: Mutex<BTreeMap<&str, Depth>> = Mutex::new(BTreeMap::new());
+    DEPTHS.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default().clone()
 }
 
 impl QueueHandles {
     pub(crate) fn open(name: &'static str, buffer: &Buffer) -> Self {
         facade::describe_gauge!(QUEUE_DEPTH, Unit::Count, "Events that wait in the queue.");
+        facade::describe_gauge!(QUEUE_PEAK_DEPTH, Unit::Count, "The most events that ever waited at once.");
         facade::describe_gauge!(QUEUE_CAPACITY, Unit::Count, "Events that may wait in the queue.");
         facade::describe_counter!(DROPPED, Unit::Count, "Events that the queue has dropped, by policy.");
         let dropped = match buffer.overflow() {
             Overflow::DropOldest => drops(name, "drop_oldest"),
             Overflow::DropNewest => drops(name, "drop_newest"),
+            Overflow::Latest => drops(name, "latest"),
             Overflow::Error | Overflow::Block | Overflow::Reject => Counter::noop(),
         };
         let handles = Self {
             name,
             depth: facade::gauge!(QUEUE_DEPTH, "queue" => name),
+            peak: facade::gauge!(QUEUE_PEAK_DEPTH, "queue" => name),
             capacity: facade::gauge!(QUEUE_CAPACITY, "queue" => name),
             dropped,
             bound: buffer.capacity() as f64,
             len: 0,
+            all: all_named(name),
         };
         handles.depth.increment(0.0); // shown from the start
+        handles.peak.set(handles.all.peak() as f64);
         handles.capacity.increment(handles.bound);
         handles
     }
@@ -111,6 +135,9 @@ impl QueueHandles {
         } else if len < self.len {
             self.depth.decrement((self.len - len) as f64);
         }
+        if let Some(peak) = self.all.moved(self.len, len) {
+            self.peak.set(peak as f64);
+        }
         self.len = len;
     }
 
@@ -119,8 +146,8 @@ impl QueueHandles {
     }
 
     #[cold]
-    pub(crate) fn abandoned(&self, n: u64) {
-        drops(self.name, "abandoned").increment(n);
+    pub(crate) fn left(&self, policy: &'static str, n: u64) {
+        drops(self.name, policy).increment(n);
     }
 }
 

@@ -12,6 +12,7 @@ use rxrust::{
 
 use super::{apply::Emit, batch::BatchObserver};
 use crate::{
+    delivery::fate::abandoning,
     error::{PanicError, StreamError, caught, named},
     gate::{
         Down, Flow, Gate, GateSubOf, Machine, Signal, Step, StopSubscription, SubOf, attach, never, settled,
@@ -229,7 +230,7 @@ where
                     return Step::Done;
                 }
                 // A panic in a closure that is told of it must not be in the error's place.
-                caught(K::NAME, || self.kernel.abandon());
+                abandoning(|| caught(K::NAME, || self.kernel.abandon()));
                 self.down.error(error)
             }
             Timed::Start(Ok(())) => {

@@ -56,9 +56,13 @@ impl Clock for SharedScheduler {
     #[cfg(not(target_arch = "wasm32"))]
     fn wait(&self, wait: impl FnOnce()) -> bool {
         use rxrust::scheduler::tokio::{
-            runtime::{Handle, RuntimeFlavor},
+            runtime::{Handle, RuntimeFlavor, worker_index},
             task::block_in_place,
         };
+        // A task that blocks its worker is for the others as if that thread were gone.
+        if worker_index().is_some() {
+            return false;
+        }
         match Handle::try_current().map(|handle| handle.runtime_flavor()) {
             Err(_) => wait(),
             // Refused, with a panic, on a thread that runs a `LocalSet`.

@@ -34,6 +34,8 @@ mod clock;
 #[cfg(not(target_arch = "wasm32"))]
 mod event_loop;
 mod grid;
+#[cfg(not(target_arch = "wasm32"))]
+mod new_thread;
 mod sleeper;
 mod sliding;
 mod timer;
@@ -42,6 +44,8 @@ pub use clock::Clock;
 #[cfg(not(target_arch = "wasm32"))]
 pub use event_loop::{EventLoop, LocalEventLoop, SharedEventLoop, Sleep};
 pub(crate) use grid::Grid;
+#[cfg(not(target_arch = "wasm32"))]
+pub use new_thread::NewThread;
 pub(crate) use sleeper::Sleeper;
 pub(crate) use sliding::Sliding;
 pub(crate) use timer::deadline;

@@ -13,7 +13,10 @@ use futures::task::AtomicWaker;
 use rxrust::scheduler::{Scheduler, SleepProvider};
 
 use super::{BUDGET, Clock};
-use crate::error::{PanicError, catch, drop_caught, drop_with};
+use crate::{
+    error::{PanicError, catch, drop_caught, drop_with},
+    operator::time::{Feeding, Rooms},
+};
 
 /// No deadline.
 const NONE: u64 = u64::MAX;
@@ -136,7 +139,13 @@ impl TimerStarter {
         S: SleepProvider + Scheduler<TimerTask<G, S>>,
     {
         let timer = self.0.clone();
-        let task = TimerTask { timer, target: Some(target), scheduler: scheduler.clone(), sleep: None };
+        let task = TimerTask {
+            timer,
+            target: Some(target),
+            scheduler: scheduler.clone(),
+            sleep: None,
+            rooms: Rooms::default(),
+        };
         // The task ends by the timer's own cancellation, so its handle is not needed.
         catch("schedule", || drop(scheduler.schedule(task, None)))?;
         self.0.taken.store(true, Ordering::Release);
@@ -164,6 +173,8 @@ pub struct TimerTask<G: Tick, S: SleepProvider> {
     target: Option<G>,
     scheduler: S,
     sleep: Option<Pin<Box<S::SleepFuture>>>,
+    /// The full queues below, whose room it awaits before the next tick.
+    rooms: Rooms,
 }
 
 // The sleep is boxed, nothing else is ever pinned.
@@ -201,6 +212,7 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        let feeding = Feeding::begin();
         for _ in 0..BUDGET {
             this.timer.cancel.register(context);
             let Some(target) = &this.target else { return Poll::Ready(()) };
@@ -208,6 +220,9 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
                 this.sleep = None;
                 drop_caught(this.target.take());
                 return Poll::Ready(());
+            }
+            if this.rooms.poll(context).is_pending() {
+                return Poll::Pending;
             }
             let at = this.timer.deadline.load(Ordering::SeqCst);
             if at == NONE {
@@ -224,7 +239,10 @@ impl<G: Tick, S: SleepProvider + Clock> Future for TimerTask<G, S> {
                 let due = this.timer.deadline.compare_exchange(at, NONE, Ordering::SeqCst, Ordering::SeqCst);
                 this.sleep = None;
                 match if due.is_ok() { catch("downstream", || target.tick()) } else { Ok(true) } {
-                    Ok(true) => continue,
+                    Ok(true) => {
+                        feeding.asked(&mut this.rooms);
+                        continue;
+                    }
                     Ok(false) => drop_caught(this.target.take()),
                     Err(panic) => drop_with(this.target.take(), panic.into()),
                 }

@@ -116,7 +116,8 @@ pub(crate) const REACTIVEX: &[(&str, &[(&str, &str)])] = &[
         "Backpressure",
         &[(
             "backpressure operators",
-            "on_backpressure_buffer on_backpressure_buffer_with buffer_count sample throttle_first",
+            "on_backpressure_buffer on_backpressure_buffer_with on_backpressure_drop on_backpressure_latest \
+             on_backpressure_timeout rate_limit buffer_count sample throttle_first",
         )],
     ),
     (

@@ -34,6 +34,8 @@ pub(crate) struct Op {
     pub(crate) holds_source: bool,
     /// It waits for an item even where its source has gone away.
     pub(crate) outlives_source: bool,
+    /// It leaves out what its own subscriber feeds back while it handles an item.
+    pub(crate) deaf: bool,
 }
 
 impl Op {
@@ -46,6 +48,7 @@ impl Op {
             absorbs: false,
             holds_source: false,
             outlives_source: false,
+            deaf: false,
         }
     }
 
@@ -66,6 +69,11 @@ impl Op {
 
     const fn outlives_source(mut self) -> Self {
         self.outlives_source = true;
+        self
+    }
+
+    const fn deaf(mut self) -> Self {
+        self.deaf = true;
         self
     }
 
@@ -554,6 +562,21 @@ pub(crate) fn operators() -> Vec<Op> {
         .late(),
         Op::new("on_backpressure_buffer", |e| out(e.on_backpressure_buffer(1_000_000, Overflow::Error)))
             .late(),
+        Op::new("on_backpressure_drop", |e| out(e.on_backpressure_drop(|_| {}))).late().thins().deaf(),
+        Op::new("on_backpressure_latest", |e| out(e.on_backpressure_latest())).late().thins(),
+        Op::new("on_backpressure_timeout", |e| {
+            out(e.on_backpressure_timeout(ms(3_600_000), Buffer::new(1_000_000), |_| {}))
+        })
+        .late(),
+        Op::new("hand_off_on", |e| {
+            let scheduler = e.scheduler().clone();
+            out(e.hand_off_on(scheduler, Buffer::new(1_000_000)))
+        })
+        .late(),
+        Op::new("rate_limit", |e| {
+            out(e.rate_limit(Quota::new(1_000_000, ms(1)), Excess::Delay(Buffer::default())))
+        })
+        .late(),
         Op::new("measured", |e| out(e.measured("laws"))),
         Op::new("measured_results", |e| {
             out(e.map(Ok::<i64, ()>).measured_results("laws").filter_map(Result::ok))
@@ -689,6 +712,18 @@ pub(crate) fn operators() -> Vec<Op> {
         .late(),
         Op::new("on_backpressure_buffer_with", |e| {
             out(e.on_backpressure_buffer_with(Buffer::new(1_000_000), |_| {}))
+        })
+        .late(),
+        Op::new("on_backpressure_drop_with", |e| out(e.on_backpressure_drop_with(Buffer::new(1), |_| {})))
+            .late()
+            .thins()
+            .deaf(),
+        Op::new("on_backpressure_latest_on_dropped", |e| out(e.on_backpressure_latest_on_dropped(|_| {})))
+            .late()
+            .thins(),
+        Op::new("rate_limit_on_dropped", |e| {
+            let quota = Quota::new(1_000_000, ms(1));
+            out(e.rate_limit_on_dropped(quota, Excess::Delay(Buffer::default()), |_| {}))
         })
         .late(),
         Op::new("behavior_subject", |e| {

@@ -55,6 +55,7 @@ mod shared {
     mod dead_letter_policy;
     mod error;
     mod filter;
+    mod hand_off_threads;
     mod key;
     mod measure;
     mod parallel;

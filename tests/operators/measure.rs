@@ -3,7 +3,8 @@ use std::{convert::Infallible, num::NonZeroUsize};
 use rxevents::{
     assert_marbles,
     metrics::{
-        DROPPED, EVENTS, FAILURES, QUEUE_CAPACITY, QUEUE_DEPTH, STAGE_SECONDS, STREAM_ERRORS,
+        DROPPED, EVENTS, FAILURES, QUEUE_CAPACITY, QUEUE_DEPTH, QUEUE_PEAK_DEPTH, STAGE_SECONDS,
+        STREAM_ERRORS,
         facade::{Unit, with_local_recorder},
     },
     prelude::*,
@@ -100,6 +101,7 @@ fn each_metric_has_a_help_text_and_a_unit() {
         (STAGE_SECONDS, Unit::Seconds),
         (QUEUE_DEPTH, Unit::Count),
         (QUEUE_CAPACITY, Unit::Count),
+        (QUEUE_PEAK_DEPTH, Unit::Count),
         (DROPPED, Unit::Count),
     ] {
         assert!(told.knows(name), "{name}");
@@ -200,6 +202,40 @@ macro_rules! crossing {
 crossing! {
     depth_of_observe_on: |s, source, b| source.observe_on_with(s.clone(), b);
     depth_of_backpressure: |s, source, b| source.on_backpressure_buffer_with(b, |_| {});
+    depth_of_expiring: |s, source, b| source.on_backpressure_timeout(ms(100), b, |_| {});
+    depth_of_hand_off: |s, source, b| source.hand_off_on(s.clone(), b);
+}
+
+/// What has filled and emptied a queue between two looks at its depth is seen in the peak, which outlives the queue.
+#[test]
+fn the_peak_depth_stays() {
+    let (s, told) = (&Scheduler::new(), Recorder::default());
+    // A name that no other test of this process has.
+    let name = std::any::type_name::<Scheduler>();
+    let peak = || told.gauge(QUEUE_PEAK_DEPTH, &format!("queue={name}")) as usize;
+    for (items, expected) in [(3, 3), (5, 5), (2, 5)] {
+        let buffer = Buffer::new(9).named(name);
+        let seen = with_local_recorder(&told, || {
+            record(s.on(Kind::from_iter(0..items)).observe_on_with(s.clone(), buffer))
+        });
+        s.run_ready();
+        assert_eq!((seen.items().len(), peak()), (items, expected));
+        assert_eq!(told.gauge(QUEUE_DEPTH, &format!("queue={name}")), 0.0);
+    }
+}
+
+#[test]
+fn what_has_expired_is_a_policy_of_its_own() {
+    let (s, told) = (&Scheduler::new(), Recorder::default());
+    let buffer = Buffer::new(9).named("queue");
+    let mut subject = Kind::subject::<u32, Infallible>();
+    let source = s.on(subject.clone());
+    let seen = with_local_recorder(&told, || record(source.on_backpressure_timeout(ms(3), buffer, |_| {})));
+    s.run_ready();
+    subject.next(1);
+    s.stall(ms(4));
+    with_local_recorder(&told, || s.run_ready());
+    assert_eq!((seen.items().len(), told.counter(DROPPED, "policy=expired,queue=queue")), (0, 1));
 }
 
 /// No policy has dropped it, the source's error has.

@@ -28,7 +28,29 @@ macro_rules! after {
     }};
 }
 
+fn one_in_4() -> Quota {
+    Quota::new(1, ms(4))
+}
+
+fn delaying(capacity: usize, overflow: Overflow) -> Excess {
+    Excess::Delay(Buffer::new(capacity).on_overflow(overflow))
+}
+
 marbles! {
+    rate_limit_delays: |s| s.cold("(abc)---d------|").rate_limit(one_in_4(), delaying(9, Overflow::Error)), "a---b---c---d--|";
+    rate_limit_drops: |s| s.cold("(abc)---d------|").rate_limit(one_in_4(), Excess::Drop(Drops::default())), "a-------d------|";
+    rate_limit_fails: |s| s.cold("(abc)---d------|").map_err(StreamError::source).rate_limit(one_in_4(), Excess::Error), "(a#)";
+    rate_limit_of_a_burst: |s| s.cold("(abcd)|").rate_limit(one_in_4().burst(2), delaying(9, Overflow::Error)), "(ab)c---(d|)";
+    rate_limit_of_a_burst_after_a_pause: |s| s.cold("(abcd)----------------(efg)|").rate_limit(one_in_4().burst(2), delaying(9, Overflow::Error)), "(ab)c---d-------------(ef)g|";
+    rate_limit_of_what_is_slow: |s| s.cold("a---b----c|").rate_limit(one_in_4(), Excess::Error), "a---b----c|";
+    rate_limit_of_nothing: |s| s.cold("--|").rate_limit(one_in_4(), Excess::Error), "--|";
+    rate_limit_of_an_error: |s| s.cold("(ab)-#").rate_limit(Quota::new(1, ms(9)), delaying(9, Overflow::Error)), "a----#";
+    rate_limit_below_take: |s| s.cold("(abc)").rate_limit(one_in_4(), delaying(9, Overflow::Error)).take(2), "a---(b|)";
+    rate_limit_overflows: |s| s.cold("(abc)").map_err(StreamError::source).rate_limit(one_in_4(), delaying(1, Overflow::Error)), "(a#)";
+    rate_limit_cannot_block: |s| s.cold("(abc)").map_err(StreamError::source).rate_limit(one_in_4(), delaying(1, Overflow::Block)), "(a#)";
+    rate_limit_of_the_oldest: |s| s.cold("(abcd)|").rate_limit(one_in_4(), delaying(2, Overflow::DropOldest)), "a---c---(d|)";
+    rate_limit_of_the_newest: |s| s.cold("(abcd)|").rate_limit(one_in_4(), delaying(2, Overflow::DropNewest)), "a---b---(c|)";
+    rate_limit_of_the_latest: |s| s.cold("(abcd)|").rate_limit(one_in_4(), delaying(2, Overflow::Latest)), "a---d-|";
     throttle_leading: |s| s.cold("a-b-c-d--|").throttle_with(ms(5), Edges::leading()), "a-----d--|";
     throttle_trailing: |s| s.cold("a-b-c-d--|").throttle_with(ms(5), Edges::trailing()), "-----c----(d|)";
     throttle_both: |s| s.cold("a-b-c-d--|").throttle_with(ms(5), Edges::both()), "a----c----(d|)";
@@ -317,4 +339,38 @@ fn an_error_goes_on_though_on_dropped_panics() {
     for seen in [timed, notified] {
         rxevents::assert_marbles!(seen, "--#");
     }
+}
+
+/// What passes, what is dropped and what an error leaves are all there is.
+#[test]
+fn a_rate_limit_accounts_for_every_item() {
+    let s = Scheduler::new();
+    let drops = Drops::default();
+    let lost = Log::<char, StreamError>::default();
+    let mut log = lost.sink(|_| {});
+    let dropping = Excess::Drop(drops.clone());
+    let seen = record(s.cold("abcdefgh|").rate_limit_on_dropped(one_in_4(), dropping, move |c| log.next(c)));
+    s.advance_by(ms(100));
+    assert_eq!((seen.items(), lost.items().len(), drops.get()), (vec!['a', 'e'], 6, 6));
+
+    let buffer = Buffer::new(9);
+    let (drops, depth, lost) = (buffer.drops(), buffer.depth(), Log::<char, StreamError>::default());
+    let mut log = lost.sink(|_| {});
+    let source = s.cold("(abcd)-#");
+    let quota = Quota::new(1, ms(9));
+    let seen = record(source.rate_limit_on_dropped(quota, Excess::Delay(buffer), move |c| log.next(c)));
+    s.advance_by(ms(100));
+    assert_eq!((seen.items(), lost.items(), drops.get()), (vec!['a'], vec!['b', 'c', 'd'], 3));
+    assert_eq!((depth.get(), depth.peak()), (0, 3));
+}
+
+#[test]
+fn a_rate_limit_says_what_was_too_much() {
+    let s = Scheduler::new();
+    let source = s.on(Kind::from_iter('a'..='c').stream_error());
+    let limited = source.rate_limit(Quota::new(2, Duration::from_secs(1)), Excess::Error);
+    let seen =
+        record(limited.map(String::from).catch_error(|error: StreamError| Kind::of(error.to_string())));
+    s.advance_by(ms(10));
+    assert_eq!(seen.items(), ["a", "`rate_limit`: more than 2 items in 1s"]);
 }

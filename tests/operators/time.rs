@@ -83,6 +83,36 @@ marbles! {
     backpressure_cannot_reject: |s| s.cold("-(abc)").map_err(StreamError::source).on_backpressure_buffer(2, Overflow::Reject), "-(ab#)";
     backpressure_of_none_is_of_one: |s| s.cold("(abc|)").on_backpressure_buffer(0, Overflow::DropOldest), "(c|)";
 
+    observe_on_keeps_the_latest: |s| s.cold("(abcde|)").observe_on_with(s.clone(), buffer(Overflow::Latest)), "(e|)";
+    delay_keeps_the_latest: |s| s.cold("abcd|").delay_with_buffer(ms(9), buffer(Overflow::Latest)), "-----------cd|";
+    backpressure_keeps_the_latest: |s| s.cold("(abcd|)").on_backpressure_buffer(2, Overflow::Latest), "(cd|)";
+
+    backpressure_drop: |s| s.cold("a-b-(cde)-|").on_backpressure_drop(|_| {}), "a-b-c-----|";
+    backpressure_drop_of_nothing: |s| s.cold("--|").on_backpressure_drop(|_| {}), "--|";
+    backpressure_drop_an_error_after_the_item: |s| s.cold("a(bc#)").on_backpressure_drop(|_| {}), "a(b#)";
+    backpressure_drop_below_take: |s| s.cold("abc-d").on_backpressure_drop(|_| {}).take(2), "a(b|)";
+    backpressure_latest: |s| s.cold("a-b-(cde)-|").on_backpressure_latest(), "a-b-e-----|";
+    backpressure_latest_of_nothing: |s| s.cold("--|").on_backpressure_latest(), "--|";
+    backpressure_latest_an_error_after_the_item: |s| s.cold("a(bc#)").on_backpressure_latest(), "a(c#)";
+    backpressure_latest_below_take: |s| s.cold("abc-d").on_backpressure_latest().take(2), "a(b|)";
+    expired: |s| { let slow = s.clone(); s.cold("(abc|)").on_backpressure_timeout(ms(7), Buffer::new(9), |_| {}).tap(move |_| slow.stall(ms(5))) }, "-----a----(b|)";
+    expired_at_the_very_moment: |s| { let slow = s.clone(); s.cold("(abc|)").on_backpressure_timeout(ms(5), Buffer::new(9), |_| {}).tap(move |_| slow.stall(ms(5))) }, "-----a----(b|)";
+    expired_none: |s| s.cold("a-(bc)|").on_backpressure_timeout(ms(1), Buffer::new(9), |_| {}), "a-(bc)|";
+    expired_or_full: |s| s.cold("(abcd|)").on_backpressure_timeout(ms(9), buffer(Overflow::DropNewest), |_| {}), "(ab|)";
+    expired_fails: |s| s.cold("(abcd)").map_err(StreamError::source).on_backpressure_timeout(ms(9), buffer(Overflow::Error), |_| {}), "(ab#)";
+    expired_below_take: |s| s.cold("abc-d").on_backpressure_timeout(ms(9), Buffer::new(2), |_| {}).take(2), "a(b|)";
+
+    hand_off: |s| s.cold("-a(bc)-|").hand_off_on(s.clone(), buffer(Overflow::Error)), "-a(bc)-|";
+    hand_off_nothing: |s| s.cold("--|").hand_off_on(s.clone(), buffer(Overflow::Error)), "--|";
+    hand_off_an_error_after_the_items: |s| s.cold("a(bc#)").hand_off_on(s.clone(), buffer(Overflow::Error)), "a(bc#)";
+    hand_off_below_take: |s| s.cold("abc-d").hand_off_on(s.clone(), buffer(Overflow::Error)).take(2), "a(b|)";
+    hand_off_fails: |s| s.cold("-(abc)").map_err(StreamError::source).hand_off_on(s.clone(), buffer(Overflow::Error)), "-(ab#)";
+    hand_off_drops_the_oldest: |s| s.cold("(abcde|)").hand_off_on(s.clone(), buffer(Overflow::DropOldest)), "(de|)";
+    hand_off_drops_the_newest: |s| s.cold("(abcde|)").hand_off_on(s.clone(), buffer(Overflow::DropNewest)), "(ab|)";
+    hand_off_keeps_the_latest: |s| s.cold("(abcde|)").hand_off_on(s.clone(), buffer(Overflow::Latest)), "(e|)";
+    hand_off_cannot_block: |s| s.cold("-(abc)").map_err(StreamError::source).hand_off_on(s.clone(), buffer(Overflow::Block)), "-(ab#)";
+    hand_off_cannot_reject: |s| s.cold("-(abc)").map_err(StreamError::source).hand_off_on(s.clone(), buffer(Overflow::Reject)), "-(ab#)";
+
     observe_on_drops_the_newest: |s| s.cold("(abc|)").observe_on_with(s.clone(), buffer(Overflow::DropNewest)), "(ab|)";
 }
 
@@ -294,4 +324,129 @@ fn subscribe_on_passes_batches() {
     let seen = record(s.on(Kind::from_iter(0..600)).batched().subscribe_on(s.clone()).each().take(300));
     s.run_ready();
     assert_eq!(seen.items(), (0..300).collect::<Vec<_>>());
+}
+
+/// The source has an item a millisecond, the consumer takes 3 for each: nothing waits, or the latest alone.
+#[test]
+fn every_item_is_delivered_or_handed_on() {
+    for latest in [false, true] {
+        let s = Scheduler::new();
+        let (lost, slow) = (Arc::new(Mutex::new(vec![])), s.clone());
+        let log = lost.clone();
+        let (source, hold) = (s.cold("abcdefghijkl|"), move |item| log.lock().unwrap().push(item));
+        let stall = move |_: &char| slow.stall(ms(3));
+        let seen = match latest {
+            false => record(source.on_backpressure_drop(hold).tap(stall)),
+            true => record(source.on_backpressure_latest_on_dropped(hold).tap(stall)),
+        };
+        s.advance_by(ms(1000));
+        let (items, lost) = (seen.items(), lost.lock().unwrap().clone());
+        assert!(!lost.is_empty());
+        // Nothing waits where the newest is dropped; the last one is delivered where the latest is kept.
+        assert_eq!(items.contains(&'l'), latest, "{items:?}, without {lost:?}");
+        let mut all = [items, lost].concat();
+        all.sort_unstable();
+        assert_eq!(all, ('a'..='l').collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_has_expired_is_counted_and_handed_on_the_oldest_first() {
+    let s = Scheduler::new();
+    let mut source = Kind::subject::<u32, StreamError>();
+    let (buffer, lost) = (Buffer::new(3), Arc::new(Mutex::new(vec![])));
+    let (drops, depth, log) = (buffer.drops(), buffer.depth(), lost.clone());
+    let hold = move |n| log.lock().unwrap().push(n);
+    let seen = record(s.on(source.clone()).on_backpressure_timeout(ms(5), buffer, hold));
+    s.run_ready();
+    (1..=3).for_each(|n| source.next(n));
+    // The consumer's task does not run meanwhile. An item that comes finds them too old, and not the buffer full.
+    s.stall(ms(6));
+    source.next(4);
+    assert_eq!((lost.lock().unwrap().clone(), drops.get(), depth.get()), (vec![1, 2, 3], 3, 1));
+    s.stall(ms(6));
+    s.run_ready();
+    assert_eq!((seen.items(), lost.lock().unwrap().clone(), drops.get()), (vec![], vec![1, 2, 3, 4], 4));
+    source.next(5);
+    s.run_ready();
+    assert_eq!((seen.items(), depth.get(), depth.peak()), (vec![5], 0, 3));
+}
+
+/// A panic in `on_dropped` ends the stream whoever calls it.
+#[test]
+fn a_panic_for_what_has_expired_ends_the_stream() {
+    let s = Scheduler::new();
+    let slow = s.clone();
+    let source = s.on(Kind::from_iter('a'..='c').stream_error());
+    let seen = record(
+        source
+            .on_backpressure_timeout(ms(1), Buffer::new(9), |item| panic!("{item}"))
+            .tap(move |_| slow.stall(ms(5)))
+            .map(|item| item.to_string())
+            .catch_error(|error: StreamError| Kind::of(error.to_string())),
+    );
+    s.advance_by(ms(10));
+    assert_eq!(seen.items(), ["a", "panic in `on_backpressure_timeout`: b"]);
+}
+
+/// Latest: all that wait are counted, and handed on in order.
+#[test]
+fn the_latest_drops_all_that_wait() {
+    let s = Scheduler::new();
+    let limit = Buffer::new(3).on_overflow(Overflow::Latest);
+    let (drops, lost) = (limit.drops(), Arc::new(Mutex::new(vec![])));
+    let log = lost.clone();
+    let source = s.cold("(abcde|)");
+    let seen = record(source.on_backpressure_buffer_with(limit, move |item| log.lock().unwrap().push(item)));
+    s.advance_by(ms(10));
+    assert_marbles!(seen, "(de|)");
+    assert_eq!((&**lost.lock().unwrap(), drops.get()), (&['a', 'b', 'c'][..], 3));
+}
+
+#[test]
+fn the_depth_is_read_while_it_runs() {
+    let s = Scheduler::new();
+    let (zipped, ring, idle) = (Buffer::new(9), Buffer::new(9), Buffer::new(9));
+    let depths = [zipped.depth(), ring.depth(), idle.depth()];
+    let (mut left, right) = (Kind::subject::<u32, StreamError>(), Kind::subject::<u32, StreamError>());
+    let pairs = record(s.on(left.clone()).zip_with_buffer(s.on(right.clone()), zipped));
+    let rings = record(s.on(left.clone()).hand_off_on(s.clone(), ring));
+    (1..=4).for_each(|n| left.next(n));
+    assert_eq!(depths.each_ref().map(Depth::get), [4, 4, 0]);
+    s.run_ready();
+    right.clone().next(1);
+    assert_eq!(depths.each_ref().map(Depth::get), [3, 0, 0]);
+    assert_eq!((pairs.items().len(), rings.items().len()), (1, 4));
+    drop((pairs, rings));
+    s.run_ready();
+    assert_eq!(depths.each_ref().map(Depth::peak), [4, 4, 0]);
+}
+
+/// What a ring still holds when its output ends is counted as soon as both sides are gone.
+#[test]
+fn what_is_left_in_a_ring_is_counted() {
+    for overflow in [Overflow::Error, Overflow::DropOldest] {
+        let s = Scheduler::new();
+        let ring = Buffer::new(9).on_overflow(overflow);
+        let drops = ring.drops();
+        let seen = record(s.cold("(abcde|)").hand_off_on(s.clone(), ring).take(2));
+        s.advance_by(ms(10));
+        assert_eq!((seen.items().len(), drops.get()), (2, 3), "{overflow:?}");
+    }
+}
+
+#[test]
+fn a_batch_goes_into_the_ring_as_far_as_there_is_room() {
+    for (overflow, expected) in [
+        (Overflow::DropNewest, vec![0, 1]),
+        (Overflow::DropOldest, vec![998, 999]),
+        (Overflow::Latest, vec![998, 999]),
+    ] {
+        let s = Scheduler::new();
+        let ring = buffer(overflow);
+        let drops = ring.drops();
+        let seen = record(s.on(Kind::from_iter(0..1000)).batched().hand_off_on(s.clone(), ring));
+        s.run_ready();
+        assert_eq!((seen.items(), drops.get()), (expected, 998), "{overflow:?}");
+    }
 }

@@ -309,7 +309,7 @@ fn observe_on_with_block_fails_where_waiting_would_be_for_ever() {
         scheduler.run_ready();
         log.text()
     });
-    assert!(text.starts_with("'a' 'b' #Overflow"), "{text}");
+    assert!(text.starts_with("'a' 'b' #WouldBlock"), "{text}");
 }
 
 #[test]

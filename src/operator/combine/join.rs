@@ -273,7 +273,7 @@ where
         match self.lefts.room(K::NAME) {
             Err(full) => return self.ends_with(full.into()),
             Ok(Room::No) => return Step::Continue,
-            Ok(Room::Yes(oldest)) => oldest.into_iter().for_each(|left| self.meet.close(left, None)),
+            Ok(Room::Yes(oldest)) => oldest.each(|left| self.meet.close(left, None)),
         }
         let duration = named(|| K::NAME, || (self.left_duration)(&item));
         let Self { down, meet, lefts, rights, cancel, .. } = self;

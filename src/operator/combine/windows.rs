@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rxrust::subscription::{Subscription, SubscriptionGuard};
 
 use crate::{
-    buffer::{Buffer, Overflow},
+    buffer::{Buffer, Lost, Overflow},
     error::OverflowError,
     held::QueueMeter,
 };
@@ -20,8 +20,8 @@ pub(super) struct Windows<V, Sub: Subscription> {
 
 /// Whether one more window may be opened.
 pub(super) enum Room<V> {
-    /// It may; the oldest had to go for it.
-    Yes(Option<V>),
+    /// It may; these had to go for it.
+    Yes(Lost<V>),
     /// The item was dropped.
     No,
 }
@@ -36,16 +36,22 @@ impl<V, Sub: Subscription> Windows<V, Sub> {
     #[inline]
     pub(super) fn room(&mut self, operator: &'static str) -> Result<Room<V>, OverflowError> {
         if self.open.len() < self.buffer.capacity() {
-            return Ok(Room::Yes(None));
+            return Ok(Room::Yes(Lost::None));
         }
         match self.buffer.overflow() {
             Overflow::DropOldest => {
                 self.buffer.dropped(&self.meter, 1);
-                Ok(Room::Yes(self.open.pop_first().map(|(_, (value, _))| value)))
+                let oldest = self.open.pop_first().map(|(_, (value, _))| value);
+                Ok(Room::Yes(oldest.map_or(Lost::None, Lost::one)))
             }
             Overflow::DropNewest => {
                 self.buffer.dropped(&self.meter, 1);
                 Ok(Room::No)
+            }
+            Overflow::Latest => {
+                self.buffer.dropped(&self.meter, self.open.len() as u64);
+                let all = std::mem::take(&mut self.open).into_values().map(|(value, _)| value);
+                Ok(Room::Yes(Lost::many(all.collect())))
             }
             Overflow::Error | Overflow::Block | Overflow::Reject => Err(self.buffer.full(operator)),
         }

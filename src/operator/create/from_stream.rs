@@ -15,6 +15,7 @@ use rxrust::{
 
 use crate::{
     error::{catch, complete, drop_caught, fail, schedule},
+    operator::time::{Feeding, Rooms},
     time::{BUDGET, Cancel},
 };
 
@@ -80,7 +81,7 @@ where
     let (down, scheduler) = context.into_parts();
     let cancel = Cancel::default();
     let live = Live { stream: Box::pin(stream), down };
-    let task = StreamTask { live: Some(live), read, cancel: cancel.clone() };
+    let task = StreamTask { live: Some(live), read, rooms: Rooms::default(), cancel: cancel.clone() };
     if !schedule("from_stream", || drop(scheduler.schedule(task, None))) {
         cancel.cancel();
     }
@@ -91,6 +92,8 @@ where
 pub struct StreamTask<St: Stream, O, T, E> {
     live: Option<Live<St, O>>,
     read: fn(St::Item) -> Result<T, E>,
+    /// The full queues below, whose room it awaits before the next item.
+    rooms: Rooms,
     cancel: Cancel,
 }
 
@@ -126,9 +129,14 @@ impl<St: Stream, O: Observer<T, E>, T, E: 'static> Future for StreamTask<St, O, 
         let Some(live) = &mut this.live else { return Poll::Ready(()) };
         let mut error = None;
         let pause = catch("from_stream", || {
+            let feeding = Feeding::begin();
             for _ in 0..BUDGET {
                 if this.cancel.cancelled() || live.down.is_closed() {
                     return Pause::Closed;
+                }
+                feeding.asked(&mut this.rooms);
+                if this.rooms.poll(context).is_pending() {
+                    return Pause::Pending;
                 }
                 match live.stream.as_mut().poll_next(context) {
                     Poll::Pending => return Pause::Pending,
@@ -142,6 +150,7 @@ impl<St: Stream, O: Observer<T, E>, T, E: 'static> Future for StreamTask<St, O, 
                     },
                 }
             }
+            feeding.asked(&mut this.rooms);
             Pause::Budget
         });
         match pause {

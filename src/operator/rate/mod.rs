@@ -2,6 +2,7 @@
 
 mod by_notifier;
 mod edges;
+mod rate_limit;
 mod sample;
 mod throttle_first;
 mod throttle_first_by_key;
@@ -9,14 +10,20 @@ mod throttle_latest;
 
 pub use by_notifier::*;
 pub use edges::*;
+pub use rate_limit::*;
 pub use sample::*;
 pub use throttle_first::*;
 pub use throttle_first_by_key::*;
 pub use throttle_latest::*;
 
-use std::{mem, time::Duration};
+use std::{convert::Infallible, mem, time::Duration};
 
 use rxrust::observable::Observable;
+
+use crate::{
+    error::{StreamError, named},
+    gate::{Flow, Machine, Step, never},
+};
 
 use super::{
     Events,
@@ -60,11 +67,109 @@ impl<I, D: FnMut(I)> OnDropped<I> for HandTo<D> {
     }
 }
 
+/// [`OnDropped`] where several call it, perhaps from several threads, or from within: one call at a time.
+pub struct Told<Sc: Flow, D, I>(Sc::Gate<Teller<D>, I>);
+
+/// What a [`Told`] runs.
+pub struct Teller<D> {
+    on_dropped: D,
+    /// The operator's name, in errors.
+    name: &'static str,
+}
+
+impl<D: OnDropped<I>, I> Machine<I> for Teller<D> {
+    fn on(&mut self, item: I) -> Step<Infallible> {
+        named(|| self.name, || self.on_dropped.dropped(item));
+        Step::Continue
+    }
+
+    /// Whoever called is told by the panic.
+    fn fail(&mut self, _failure: StreamError) {}
+}
+
+impl<Sc: Flow, D, I> Clone for Told<Sc, D, I> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<Sc: Flow, D: OnDropped<I>, I> Told<Sc, D, I> {
+    pub(in crate::operator) fn new(on_dropped: D, name: &'static str) -> Self {
+        Self(Sc::gate(Teller { on_dropped, name }))
+    }
+
+    #[inline]
+    pub(in crate::operator) fn tell(&self, item: I) {
+        Sc::send(&self.0, item, never);
+    }
+}
+
 /// Operators that thin out a stream. What they leave out is dropped by the policy that is their name; the variants
 /// with `_on_dropped` hand it to a closure (as RxJava's `onDropped`), to be counted or kept.
 ///
 /// Each has at most one timer per subscription, which ends with it.
 pub trait RateOps: Observable + 'static {
+    /// Lets no more items pass than `quota` allows; what comes too early waits, is dropped, or is an error, as `excess`
+    /// says. By the scheduler's clock.
+    ///
+    /// ```text
+    /// (abc)---d------|            (abc)---d------|            (abc)---d------|
+    ///   1 in 4, Excess::Delay       1 in 4, Excess::Drop        1 in 4, Excess::Error
+    /// a---b---c---d--|            a-------d------|            (a#)
+    /// ```
+    /// A [`Quota`] of 3 in a second lets one pass each third of a second; with a [`burst`](Quota::burst) of 10, up to 10 at
+    /// once after a pause. (The generic cell rate algorithm, ITU-T I.371: what a leaky bucket lets through, without a timer to
+    /// fill it.) With [`Excess::Delay`] the completion comes after the last item that waits; the source's error is sent at
+    /// once and drops what waits, counted. With [`Excess::Error`] the end is
+    /// [`StreamError::RateLimited`]. Memory: the buffer of [`Excess::Delay`], and one timer;
+    /// otherwise nothing. Time O(1) per item.
+    ///
+    /// ```
+    /// use rxevents::{assert_marbles, prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let scheduler = VirtualScheduler::new();
+    /// let quota = Quota::new(1, Duration::from_millis(4)).burst(2);
+    /// let calls = Buffer::new(100).named("calls");
+    /// let seen = record(scheduler.cold("(abcd)|").rate_limit(quota, Excess::Delay(calls)));
+    /// scheduler.advance_by(Duration::from_millis(20));
+    /// assert_marbles!(seen, "(ab)c---(d|)");
+    /// ```
+    fn rate_limit<I>(
+        self,
+        quota: Quota,
+        excess: Excess,
+    ) -> Self::With<TimedApply<Self::Inner, RateLimit<I>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| TimedApply::new(source, RateLimit::new(quota, excess, Ignore)))
+    }
+
+    /// [`rate_limit`](Self::rate_limit), with what does not pass handed to `on_dropped`.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::time::Duration;
+    /// let (scheduler, drops) = (VirtualScheduler::new(), Drops::default());
+    /// let quota = Quota::new(5, Duration::from_secs(3600)).burst(5);
+    /// let excess = Excess::Drop(drops.clone());
+    /// let calls = scheduler.on(Local::from_iter(0..20));
+    /// let seen = record(calls.rate_limit_on_dropped(quota, excess, |n| assert!(n >= 5)));
+    /// assert_eq!((seen.items().len(), drops.get()), (5, 15));
+    /// ```
+    fn rate_limit_on_dropped<D, I>(
+        self,
+        quota: Quota,
+        excess: Excess,
+        on_dropped: D,
+    ) -> Self::With<TimedApply<Self::Inner, RateLimit<I, HandTo<D>>, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        self.transform(|source| TimedApply::new(source, RateLimit::new(quota, excess, HandTo(on_dropped))))
+    }
+
     /// The first item, and then one each time at least `window` after the last that passed (ReactiveX
     /// `throttleFirst`), on the scheduler's time.
     ///

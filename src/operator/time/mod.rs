@@ -2,7 +2,9 @@
 
 mod delay;
 mod delay_each;
+mod hand_off;
 mod observe_on;
+mod room;
 mod subscribe_on;
 mod time_interval;
 mod timeout;
@@ -11,7 +13,9 @@ mod timestamp;
 
 pub use delay::*;
 pub use delay_each::*;
+pub use hand_off::*;
 pub use observe_on::*;
+pub(crate) use room::{Feeding, Rooms};
 pub use subscribe_on::*;
 pub use time_interval::*;
 pub use timeout::*;
@@ -29,7 +33,13 @@ use super::{
     timed::TimedApply,
     transform::Flatten,
 };
+#[cfg(not(target_arch = "wasm32"))]
+use crate::time::NewThread;
 use crate::{Overflow, buffer::Buffer, time::Clock};
+use hand_off::Patience;
+
+/// What [`on_backpressure_timeout`](TimeOps::on_backpressure_timeout) makes of a source.
+pub type Mortal<S, Sch, I, E, D> = ObserveOn<S, Sch, I, E, D, TimeToLive<Sch>, Duration>;
 
 /// Operators that move items in time or to another thread.
 pub trait TimeOps: Observable + 'static {
@@ -203,7 +213,9 @@ pub trait TimeOps: Observable + 'static {
         Self: for<'a> Observable<Item<'a> = I>,
     {
         let (scheduler, buffer) = (self.scheduler().clone(), Buffer::new(capacity).on_overflow(overflow));
-        self.transform(|source| ObserveOn::one_by_one(source, scheduler, buffer, Ignore))
+        self.transform(|source| {
+            ObserveOn::one_by_one(source, scheduler, buffer, Ignore, "on_backpressure_buffer")
+        })
     }
 
     /// [`on_backpressure_buffer`](Self::on_backpressure_buffer) with a [`Buffer`], whose [`drops`](Buffer::drops) stay
@@ -235,7 +247,243 @@ pub trait TimeOps: Observable + 'static {
         D: FnMut(I),
     {
         let scheduler = self.scheduler().clone();
-        self.transform(|source| ObserveOn::one_by_one(source, scheduler, buffer, HandTo(on_dropped)))
+        self.transform(|source| {
+            ObserveOn::one_by_one(source, scheduler, buffer, HandTo(on_dropped), "on_backpressure_buffer")
+        })
+    }
+
+    /// Nothing waits: an item that comes while the consumer has another one is dropped, and handed to `on_dropped` by the
+    /// source's call (RxJava `onBackpressureDrop`). A task of this stream's scheduler delivers.
+    ///
+    /// ```text
+    /// 1-2-3-4-5-6|     (the consumer takes 3 for each)
+    ///   on_backpressure_drop
+    /// 1---3---5--|     (2, 4 and 6 are dropped)
+    /// ```
+    /// Memory: one item. Time O(1) per item; in `Shared` one lock per item and side.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let scheduler = VirtualScheduler::new();
+    /// let lost = Rc::new(RefCell::new(vec![]));
+    /// let log = lost.clone();
+    /// let fast = scheduler.on(Local::from_iter(1..=4)); // pushes all before the consumer's task runs
+    /// let seen = record(fast.on_backpressure_drop(move |n| log.borrow_mut().push(n)));
+    /// scheduler.run_ready();
+    /// assert_eq!((seen.items(), lost.borrow().clone()), (vec![1], vec![2, 3, 4]));
+    /// ```
+    fn on_backpressure_drop<D, I>(
+        self,
+        on_dropped: D,
+    ) -> Self::With<ObserveOn<Self::Inner, Self::Scheduler, I, Self::Err, HandTo<D>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        self.on_backpressure_drop_with(Buffer::new(1), on_dropped)
+    }
+
+    /// [`on_backpressure_drop`](Self::on_backpressure_drop) that counts in a [`Buffer`]: its [`drops`](Buffer::drops),
+    /// [`depth`](Buffer::depth) and name. Its capacity and policy do not matter.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// let (scheduler, buffer) = (VirtualScheduler::new(), Buffer::new(1));
+    /// let drops = buffer.drops();
+    /// let _seen = record(scheduler.on(Local::from_iter(1..=4)).on_backpressure_drop_with(buffer, |_| {}));
+    /// assert_eq!(drops.get(), 3);
+    /// ```
+    fn on_backpressure_drop_with<D, I>(
+        self,
+        buffer: Buffer,
+        on_dropped: D,
+    ) -> Self::With<ObserveOn<Self::Inner, Self::Scheduler, I, Self::Err, HandTo<D>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        let (scheduler, buffer) = (self.scheduler().clone(), buffer.on_overflow(Overflow::DropNewest));
+        self.transform(|source| ObserveOn::alone(source, scheduler, buffer, HandTo(on_dropped)))
+    }
+
+    /// Only the latest item waits while the consumer has another one; what it replaces is dropped (RxJava
+    /// `onBackpressureLatest`). A task of this stream's scheduler delivers.
+    ///
+    /// ```text
+    /// 1-2-3-4-5-6|       (the consumer takes 3 for each)
+    ///   on_backpressure_latest
+    /// 1--2--4--6|
+    /// ```
+    /// Memory: the item that waits and the one that is delivered. For a name and counters use
+    /// [`on_backpressure_buffer_with`](Self::on_backpressure_buffer_with) and a [`Buffer`] of one item with
+    /// [`Overflow::Latest`], which is the same.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// let scheduler = VirtualScheduler::new();
+    /// let seen = record(scheduler.on(Local::from_iter(1..=4)).on_backpressure_latest());
+    /// scheduler.run_ready();
+    /// assert_eq!(seen.items(), [4]);
+    /// ```
+    fn on_backpressure_latest<I>(self) -> Self::With<ObserveOn<Self::Inner, Self::Scheduler, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        let (scheduler, buffer) = (self.scheduler().clone(), Buffer::new(1).on_overflow(Overflow::Latest));
+        self.transform(|source| {
+            ObserveOn::one_by_one(source, scheduler, buffer, Ignore, "on_backpressure_latest")
+        })
+    }
+
+    /// [`on_backpressure_latest`](Self::on_backpressure_latest), with what is dropped handed to `on_dropped` by the
+    /// source's call.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::{cell::RefCell, rc::Rc};
+    /// let (scheduler, lost) = (VirtualScheduler::new(), Rc::new(RefCell::new(vec![])));
+    /// let log = lost.clone();
+    /// let fast = scheduler.on(Local::from_iter(1..=4));
+    /// let seen = record(fast.on_backpressure_latest_on_dropped(move |n| log.borrow_mut().push(n)));
+    /// scheduler.run_ready();
+    /// assert_eq!((seen.items(), lost.borrow().clone()), (vec![4], vec![1, 2, 3]));
+    /// ```
+    fn on_backpressure_latest_on_dropped<D, I>(
+        self,
+        on_dropped: D,
+    ) -> Self::With<ObserveOn<Self::Inner, Self::Scheduler, I, Self::Err, HandTo<D>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        let (scheduler, buffer) = (self.scheduler().clone(), Buffer::new(1).on_overflow(Overflow::Latest));
+        self.transform(|source| {
+            ObserveOn::one_by_one(source, scheduler, buffer, HandTo(on_dropped), "on_backpressure_latest")
+        })
+    }
+
+    /// [`on_backpressure_buffer_with`](Self::on_backpressure_buffer_with) whose items wait no longer than `ttl`: one that
+    /// has waited longer is dropped, the oldest first, counted and handed to `on_dropped` (Reactor's
+    /// `onBackpressureBuffer(ttl, maxSize, onBufferEviction)`).
+    ///
+    /// ```text
+    /// (abc)------------|     (the consumer takes 5 for each)
+    ///   on_backpressure_timeout(7)
+    /// a----b-----------|     (c has waited for 10 when its turn comes)
+    /// ```
+    /// By the scheduler's clock. There is no timer: who is too old is dropped when the next item comes or the consumer takes
+    /// one, and is never delivered. An item that then finds the buffer full is dealt with by the buffer's policy. What has
+    /// expired is the policy `expired` of the metrics. Two looks at the clock an item; memory: the buffer, and the item that
+    /// is delivered.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// use std::{cell::RefCell, rc::Rc, time::Duration};
+    /// let (scheduler, ms) = (VirtualScheduler::new(), Duration::from_millis);
+    /// let (buffer, lost) = (Buffer::new(10), Rc::new(RefCell::new(vec![])));
+    /// let (slow, log) = (scheduler.clone(), lost.clone());
+    /// let source = scheduler.on(Local::from_iter(['a', 'b', 'c']));
+    /// let fresh = source.on_backpressure_timeout(ms(7), buffer, move |item| log.borrow_mut().push(item));
+    /// let seen = record(fresh.tap(move |_| slow.stall(ms(5))));
+    /// scheduler.run_ready();
+    /// assert_eq!((seen.items(), lost.borrow().clone()), (vec!['a', 'b'], vec!['c']));
+    /// ```
+    fn on_backpressure_timeout<D, I>(
+        self,
+        ttl: Duration,
+        buffer: Buffer,
+        on_dropped: D,
+    ) -> Self::With<Mortal<Self::Inner, Self::Scheduler, I, Self::Err, HandTo<D>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        Self::Scheduler: Clock,
+        D: FnMut(I),
+    {
+        let scheduler = self.scheduler().clone();
+        self.transform(|source| ObserveOn::mortal(source, scheduler, ttl, buffer, HandTo(on_dropped)))
+    }
+
+    /// Hands the items to a thread of its own over a bounded ring: the fastest way across in this crate. In order, the end
+    /// after the items.
+    ///
+    /// ```text
+    /// producing thread   --1-2-3-4|
+    ///   hand_off(Buffer::new(1024))
+    /// consuming thread   ---1-2-3-4|
+    /// ```
+    /// All policies of [`Overflow`] apply. The ring (`rtrb`'s of one producer; with [`Overflow::DropOldest`] and
+    /// [`Overflow::Latest`] crossbeam's, from which a producer may take out) is made at once, with room for `capacity`
+    /// items, for twice that with [`Overflow::Block`], and at most 16,777,216. The consumer looks for items for some 50 µs
+    /// before it sleeps. One producer at a time, as everywhere in Rx: put a `merge` above for several.
+    ///
+    /// A panic below ends the stream, as everywhere. What is left in the ring when the output has ended, by that or because
+    /// nobody listens, is counted in [`Buffer::drops`] when both sides are gone. There is no lock and no allocation for an
+    /// item. A source that is [`batched`](super::batch::BatchOps::batched) hands in as many at once as there is room for.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::sync::mpsc;
+    /// let (send, received) = mpsc::channel();
+    /// let ring = Buffer::new(64).on_overflow(Overflow::Block);
+    /// Shared::from_iter(0..1_000).hand_off(ring).subscribe(move |n| send.send(n).unwrap());
+    /// assert_eq!(received.iter().sum::<i32>(), 499_500);
+    /// ```
+    #[cfg(not(target_arch = "wasm32"))]
+    fn hand_off<I>(self, buffer: Buffer) -> Self::With<HandOver<Self::Inner, NewThread, I, Self::Err, Ignore>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| HandOver::new(source, NewThread, buffer, Ignore, Patience::OWN_THREAD))
+    }
+
+    /// [`hand_off`](Self::hand_off), with what finds no room handed to `on_dropped` by the source's call.
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}, mpsc};
+    /// let (lost, (send, received)) = (Arc::new(AtomicU64::new(0)), mpsc::channel());
+    /// let (count, newest) = (lost.clone(), Buffer::new(16).on_overflow(Overflow::DropOldest));
+    /// Shared::from_iter(0..10_000_u64)
+    ///     .hand_off_with(newest, move |_| _ = count.fetch_add(1, Ordering::Relaxed))
+    ///     .subscribe(move |n| send.send(n).unwrap());
+    /// assert_eq!(received.iter().count() as u64 + lost.load(Ordering::Relaxed), 10_000);
+    /// ```
+    #[cfg(not(target_arch = "wasm32"))]
+    fn hand_off_with<D, I>(
+        self,
+        buffer: Buffer,
+        on_dropped: D,
+    ) -> Self::With<HandOver<Self::Inner, NewThread, I, Self::Err, HandTo<D>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: FnMut(I),
+    {
+        self.transform(|source| {
+            HandOver::new(source, NewThread, buffer, HandTo(on_dropped), Patience::OWN_THREAD)
+        })
+    }
+
+    /// [`hand_off`](Self::hand_off) to a task of `scheduler`, as [`observe_on_with`](Self::observe_on_with): the same ring,
+    /// without a thread of its own. The ring is made at once; the queue of `observe_on` grows with use.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, testing::{VirtualScheduler, record}};
+    /// let scheduler = VirtualScheduler::new();
+    /// let newest = Buffer::new(2).on_overflow(Overflow::DropOldest);
+    /// let seen = record(scheduler.on(Local::from_iter(0..5)).hand_off_on(scheduler.clone(), newest));
+    /// scheduler.run_ready();
+    /// assert_eq!(seen.items(), [3, 4]);
+    /// ```
+    fn hand_off_on<Sch, I>(
+        self,
+        scheduler: Sch,
+        buffer: Buffer,
+    ) -> Self::With<HandOver<Self::Inner, Sch, I, Self::Err, Ignore>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        self.transform(|source| HandOver::new(source, scheduler, buffer, Ignore, Patience::TASK))
     }
 
     /// The same items; an error when none has come within `within` of the subscription, or of the item before

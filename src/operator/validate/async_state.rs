@@ -201,13 +201,15 @@ where
                 }
                 Overflow::DropNewest => return self.drop_counted(item),
                 Overflow::DropOldest => {
-                    let due = self.waiting.pop_first();
-                    let oldest = due.map(|((_, number), failed)| (number, failed.item, failed.key));
-                    let Some((number, oldest, key)) = oldest.or_else(|| self.backlog.pop_front()) else {
+                    if !self.drop_oldest() {
                         return self.drop_counted(item);
-                    };
-                    self.drop_counted(oldest);
-                    self.vanish(number, key);
+                    }
+                }
+                Overflow::Latest => {
+                    if !self.drop_oldest() {
+                        return self.drop_counted(item);
+                    }
+                    while self.drop_oldest() {}
                 }
             }
         }
@@ -226,6 +228,16 @@ where
             self.backlog.push_back((number, item, key));
         }
         Step::Continue
+    }
+
+    /// Drops the oldest that is not being worked on, if there is one.
+    fn drop_oldest(&mut self) -> bool {
+        let due = self.waiting.pop_first();
+        let oldest = due.map(|((_, number), failed)| (number, failed.item, failed.key));
+        let Some((number, oldest, key)) = oldest.or_else(|| self.backlog.pop_front()) else { return false };
+        self.drop_counted(oldest);
+        self.vanish(number, key);
+        true
     }
 
     fn drop_counted(&self, item: I) -> Step<Infallible> {

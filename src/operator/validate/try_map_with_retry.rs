@@ -188,6 +188,13 @@ where
                 buffer.dropped(&self.meter, 1);
                 drop(self.give_up_head());
             }
+            // The arriving one is the newest; what is done keeps its place.
+            Overflow::Latest => {
+                while matches!(self.line.front(), Some(Place::Waits(_))) {
+                    self.retry.buffer.dropped(&self.meter, 1);
+                    drop(self.give_up_head());
+                }
+            }
             Overflow::Reject => {
                 let stage = self.retry.stage;
                 *out = self.give_up_head().map(|failed| Err(failed.reject(stage)));
@@ -221,6 +228,10 @@ where
                     if let Some((_, oldest)) = self.waiting.pop_first() {
                         self.free(oldest.key, now);
                     }
+                }
+                Overflow::Latest => {
+                    buffer.dropped(&self.meter, self.waiting.len() as u64);
+                    drop(std::mem::take(&mut self.waiting));
                 }
             }
         }

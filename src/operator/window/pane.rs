@@ -222,7 +222,7 @@ impl<T, E, Sc: Hosts<T, E>> Pane<T, E, Sc> {
 
     fn wait(&mut self, item: T) -> Step<Infallible> {
         match self.buffer.push(&mut self.waiting, item, "window") {
-            Ok(dropped) => drop_done(dropped),
+            Ok(lost) => drop_done(lost),
             Err((full, item)) => {
                 drop_caught(item);
                 if let Some(live) = self.live.take() {
