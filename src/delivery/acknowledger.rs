@@ -234,6 +234,10 @@ impl Acknowledger {
         if !self.tracker.has_room() {
             return Err(self.in_flight());
         }
+        Ok(self.issue_to_room(value, end)?)
+    }
+
+    fn issue_to_room<T>(&self, value: T, end: Position) -> Result<Delivery<T>, PositionError> {
         let number = self.tracker.issue(end)?;
         Ok(Delivery::new(value, Receipt::new(self.tracker.clone(), number, end.lines)))
     }
@@ -298,7 +302,7 @@ impl<I: Iterator> Iterator for Deliveries<I> {
             }
             Place::Known(position) => position(&self.source),
         };
-        let delivery = self.acks.issue(item, end).map_err(StreamError::from);
+        let delivery = self.acks.issue_to_room(item, end).map_err(|error| DeliveryError::from(error).into());
         self.over = delivery.is_err();
         Some(delivery)
     }
@@ -334,7 +338,8 @@ impl<S: Stream> Stream for DeliveryStream<S> {
             return Poll::Ready(None);
         };
         this.position.lines += 1;
-        let delivery = this.acks.issue(item, this.position).map_err(StreamError::from);
+        let delivery =
+            this.acks.issue_to_room(item, this.position).map_err(|error| DeliveryError::from(error).into());
         this.over = delivery.is_err();
         Poll::Ready(Some(delivery))
     }

@@ -33,6 +33,8 @@ pub(super) struct Tracker {
     max_in_flight: u64,
     commit_every: u64,
     issued: AtomicU64,
+    /// All before this one are done, as far as somebody has looked.
+    seen: AtomicU64,
     filtered: AtomicU64,
     dropped: AtomicU64,
     dead_lettered: AtomicU64,
@@ -80,6 +82,7 @@ impl Tracker {
             max_in_flight: max_in_flight as u64,
             commit_every,
             issued: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
             filtered: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             dead_lettered: AtomicU64::new(0),
@@ -126,9 +129,10 @@ impl Tracker {
     }
 
     /// Whether one more may be in flight.
+    #[inline]
     pub(super) fn has_room(&self) -> bool {
-        let mut prefix = lock(&self.prefix);
-        self.has_room_after(&mut prefix)
+        self.issued.load(Ordering::Relaxed) - self.seen.load(Ordering::Relaxed) < self.max_in_flight
+            || self.has_room_after(&mut lock(&self.prefix))
     }
 
     fn has_room_after(&self, prefix: &mut Prefix) -> bool {
@@ -254,6 +258,7 @@ impl Tracker {
             prefix.next += 1;
             prefix.reached = prefix.ends.pop_front();
         }
+        self.seen.store(prefix.next, Ordering::Relaxed);
     }
 
     /// Commits how far all is done.

@@ -1,6 +1,5 @@
 use std::{
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
     task::{Context as TaskContext, Poll},
 };
 
@@ -11,7 +10,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use super::{Outlet, OutletObserver, through::OutletOf};
+use super::{Outlet, OutletObserver, outlet::Flags, through::OutletOf};
 use crate::{buffer::Buffer, error::drop_caught, gate::SubOf, operator::Events};
 
 const NAME: &str = "into_bounded_stream";
@@ -53,13 +52,14 @@ pub trait FlowOps: Observable + 'static {
     {
         BoundedStream {
             chain: Some(self),
-            subscribe: |chain, outlet| {
-                let observer = OutletObserver::new(outlet, Arc::<AtomicBool>::default(), NAME);
+            subscribe: |chain, outlet, flags| {
+                let observer = OutletObserver::new(outlet, flags, NAME);
                 let (source, context) = chain.swap(observer);
                 source.subscribe(context).into_boxed()
             },
             subscription: None,
             outlet: OutletOf::<Self, T, E>::from(Outlet::new(buffer)),
+            flags: Flags::default(),
             over: false,
         }
     }
@@ -71,9 +71,10 @@ impl<S: Observable + 'static> FlowOps for S {}
 pub struct BoundedStream<S: Context, T, E> {
     /// Until the first poll.
     chain: Option<S>,
-    subscribe: fn(S, OutletOf<S, T, E>) -> SubOf<S>,
+    subscribe: fn(S, OutletOf<S, T, E>, Flags) -> SubOf<S>,
     subscription: Option<SubOf<S>>,
     outlet: OutletOf<S, T, E>,
+    flags: Flags,
     over: bool,
 }
 
@@ -89,13 +90,18 @@ impl<S: Context, T, E> Stream for BoundedStream<S, T, E> {
             return Poll::Ready(None);
         }
         if let Some(chain) = this.chain.take() {
-            this.subscription = Some((this.subscribe)(chain, this.outlet.clone()));
+            this.subscription = Some((this.subscribe)(chain, this.outlet.clone(), this.flags.clone()));
         }
-        let next = this.outlet.rc_deref_mut().poll(context.waker());
-        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
+        let mut outlet = this.outlet.rc_deref_mut();
+        if let Some(item) = outlet.take(&this.flags) {
+            return Poll::Ready(Some(Ok(item)));
+        }
+        if let Some(end) = outlet.end() {
             this.over = true;
+            return Poll::Ready(end.map(Err));
         }
-        next
+        outlet.waits(context.waker());
+        Poll::Pending
     }
 }
 
@@ -104,6 +110,7 @@ impl<S: Context, T, E> Drop for BoundedStream<S, T, E> {
         if let Some(subscription) = self.subscription.take() {
             subscription.unsubscribe();
         }
+        self.flags.over();
         let left = self.outlet.rc_deref_mut().close();
         drop_caught(left);
     }

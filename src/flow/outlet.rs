@@ -2,23 +2,66 @@ use std::{
     marker::PhantomData,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU8, Ordering},
     },
-    task::{Poll, Waker},
+    task::Waker,
 };
 
 use rxrust::{context::RcDerefMut, observer::Observer};
 
 use crate::{
-    buffer::Buffer,
-    delivery::fate::abandoning,
-    error::{StreamError, take_failure, unhandled},
+    buffer::{Buffer, Lost},
+    delivery::fate::{Abandoned, abandoning},
+    error::{OverflowError, StreamError, take_failure, unhandled},
     held::Held,
     operator::batch::BatchObserver,
 };
 
+/// What the two ends of an outlet tell each other without looking into it.
+#[derive(Clone, Default)]
+pub(super) struct Flags(Arc<AtomicU8>);
+
+/// Something can be taken.
+const FILLED: u8 = 1;
+/// Nothing more comes, or nobody takes it.
+const OVER: u8 = 2;
+
+impl Flags {
+    #[inline(always)]
+    pub(super) fn is_filled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & FILLED != 0
+    }
+
+    #[inline(always)]
+    pub(super) fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & OVER != 0
+    }
+
+    /// It is drained: the next item says again that it is there. This and the following with the outlet locked.
+    #[inline(always)]
+    pub(super) fn drained(&self) {
+        self.set(self.0.load(Ordering::Relaxed) & OVER);
+    }
+
+    #[inline(always)]
+    fn filled(&self) {
+        self.set(FILLED);
+    }
+
+    pub(super) fn over(&self) {
+        self.set(FILLED | OVER);
+    }
+
+    #[inline(always)]
+    fn set(&self, flags: u8) {
+        self.0.store(flags, Ordering::Relaxed);
+    }
+}
+
 /// Where a chain ends and a `Stream` begins.
 pub struct Outlet<T, E> {
+    /// Where there is one item only, it is here.
+    only: Abandoned<Option<T>>,
     items: Held<T>,
     buffer: Buffer,
     end: Option<Result<(), E>>,
@@ -30,35 +73,66 @@ pub struct Outlet<T, E> {
 
 impl<T, E> Outlet<T, E> {
     pub(super) fn new(buffer: Buffer) -> Self {
-        Self { items: Held::open(&buffer), buffer, end: None, waker: None, closed: false }
+        let only = Abandoned::new(None);
+        Self { only, items: Held::open(&buffer), buffer, end: None, waker: None, closed: false }
     }
 
-    /// The next item, or the end.
-    #[inline]
-    pub(super) fn next(&mut self) -> Option<Option<Result<T, E>>> {
-        match self.items.pop_front() {
-            Some(item) => Some(Some(Ok(item))),
-            None => self.end.as_mut().map(|end| std::mem::replace(end, Ok(())).err().map(Err)),
-        }
-    }
-
-    /// The next item, or the end, or the task is woken.
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<Option<Result<T, E>>> {
-        match self.next() {
-            Some(next) => Poll::Ready(next),
-            None => {
-                if !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
-                    self.waker = Some(waker.clone());
+    /// The next item.
+    #[inline(always)]
+    pub(super) fn take(&mut self, flags: &Flags) -> Option<T> {
+        match self.only.value.take() {
+            Some(item) => {
+                if self.end.is_none() {
+                    flags.drained();
                 }
-                Poll::Pending
+                Some(item)
             }
+            None => self.take_of_many(flags),
         }
+    }
+
+    #[cold]
+    fn take_of_many(&mut self, flags: &Flags) -> Option<T> {
+        let item = self.items.pop_front();
+        if self.items.is_empty() && self.end.is_none() {
+            flags.drained();
+        }
+        item
+    }
+
+    /// The end, once: nothing, or an error.
+    pub(super) fn end(&mut self) -> Option<Option<E>> {
+        self.end.as_mut().map(|end| std::mem::replace(end, Ok(())).err())
+    }
+
+    /// Has the task woken when something comes; `false`: something has come already.
+    pub(super) fn waits(&mut self, waker: &Waker) -> bool {
+        if self.only.value.is_some() || !self.items.is_empty() || self.end.is_some() {
+            return false;
+        }
+        if !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+        }
+        true
+    }
+
+    /// Queues an item.
+    #[inline(never)]
+    fn push_to_many(
+        &mut self,
+        item: T,
+        operator: &'static str,
+    ) -> Result<Lost<T>, (OverflowError, Abandoned<T>)> {
+        if let Some(before) = self.only.value.take() {
+            self.items.push_back(before);
+        }
+        self.buffer.push(&mut self.items, item, operator)
     }
 
     /// Nobody takes items any more.
     pub(super) fn close(&mut self) -> impl Sized + use<T, E> {
         self.closed = true;
-        (self.items.close(), self.waker.take())
+        (self.only.value.take(), self.items.close(), self.waker.take())
     }
 
     fn is_over(&self) -> bool {
@@ -69,13 +143,12 @@ impl<T, E> Outlet<T, E> {
 /// The observer at the end of the chain; `R` holds the [`Outlet`].
 pub struct OutletObserver<R, T, E: 'static> {
     outlet: R,
-    /// Set when there is something to take.
-    filled: Arc<AtomicBool>,
+    flags: Flags,
     /// The operator, in errors.
     name: &'static str,
     over: bool,
     /// For the drop, which has no bounds of its own.
-    finish: fn(&R, &AtomicBool, Result<(), E>),
+    finish: fn(&R, &Flags, Result<(), E>),
     types: PhantomData<fn(T)>,
 }
 
@@ -83,26 +156,26 @@ impl<R, T, E: 'static> OutletObserver<R, T, E>
 where
     R: RcDerefMut<Target = Outlet<T, E>>,
 {
-    pub(super) fn new(outlet: R, filled: Arc<AtomicBool>, name: &'static str) -> Self {
-        Self { outlet, filled, name, over: false, finish, types: PhantomData }
+    pub(super) fn new(outlet: R, flags: Flags, name: &'static str) -> Self {
+        Self { outlet, flags, name, over: false, finish, types: PhantomData }
     }
 
     fn end(&mut self, end: Result<(), E>) {
         self.over = true;
-        finish(&self.outlet, &self.filled, end);
+        finish(&self.outlet, &self.flags, end);
     }
 }
 
-fn finish<R, T, E>(outlet: &R, filled: &AtomicBool, end: Result<(), E>)
+fn finish<R, T, E>(outlet: &R, flags: &Flags, end: Result<(), E>)
 where
     R: RcDerefMut<Target = Outlet<T, E>>,
 {
     let waker = {
         let mut outlet = outlet.rc_deref_mut();
         outlet.end.get_or_insert(end);
+        flags.over();
         outlet.waker.take()
     };
-    filled.store(true, Ordering::Relaxed);
     if let Some(waker) = waker {
         waker.wake();
     }
@@ -122,7 +195,7 @@ impl<R, T, E: 'static> Drop for OutletObserver<R, T, E> {
                 Ok(())
             }
         };
-        (self.finish)(&self.outlet, &self.filled, end);
+        (self.finish)(&self.outlet, &self.flags, end);
     }
 }
 
@@ -132,19 +205,24 @@ where
 {
     #[inline]
     fn next(&mut self, item: T) {
-        let (pushed, waker) = {
-            let mut outlet = self.outlet.rc_deref_mut();
-            if outlet.is_over() {
-                drop(outlet);
-                return abandoning(|| drop(item));
-            }
-            let outlet = &mut *outlet;
-            (outlet.buffer.push(&mut outlet.items, item, self.name), outlet.waker.take())
-        };
-        self.filled.store(true, Ordering::Relaxed);
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut outlet = self.outlet.rc_deref_mut();
+        if outlet.is_over() {
+            drop(outlet);
+            return abandoning(|| drop(item));
         }
+        self.flags.filled();
+        if outlet.only.value.is_none() && outlet.items.is_empty() {
+            outlet.only.value = Some(item);
+            let waker = outlet.waker.take();
+            drop(outlet);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            return;
+        }
+        // Who takes items knows of it already.
+        let pushed = outlet.push_to_many(item, self.name);
+        drop(outlet);
         if let Err((full, item)) = pushed {
             drop(item);
             match StreamError::from(full).into_error() {
@@ -167,7 +245,7 @@ where
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.over || self.outlet.rc_deref_mut().is_over()
+        self.over || self.flags.is_over()
     }
 }
 

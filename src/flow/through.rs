@@ -1,10 +1,6 @@
 use std::{
     marker::PhantomData,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context as TaskContext, Poll, Waker},
 };
 
@@ -16,7 +12,7 @@ use rxrust::{
     subscription::{IntoBoxedSubscription, Subscription},
 };
 
-use super::{Outlet, OutletObserver};
+use super::{Outlet, OutletObserver, outlet::Flags};
 use crate::{
     buffer::Buffer,
     error::{StreamError, catch, complete, drop_caught, fail},
@@ -162,7 +158,7 @@ pub struct StreamSource<St: Stream, I, L> {
     stream: St,
     read: fn(St::Item) -> Result<I, StreamError>,
     link: L,
-    filled: Arc<AtomicBool>,
+    flags: Flags,
 }
 
 impl<St: Stream, I, L> ObservableType for StreamSource<St, I, L> {
@@ -185,9 +181,9 @@ where
     type Unsub = StreamSubscription<L>;
 
     fn subscribe(self, context: C) -> StreamSubscription<L> {
-        let Self { stream, read, link, filled } = self;
+        let Self { stream, read, link, flags } = self;
         let live = Live { stream: Box::pin(stream), down: context.into_inner() };
-        let driver = Driver { live: Some(live), read, filled, types: PhantomData };
+        let driver = Driver { live: Some(live), read, flags, types: PhantomData };
         let waker = {
             let mut link = link.rc_deref_mut();
             link.driver = Some(driver.into_driver());
@@ -226,7 +222,7 @@ where
 pub struct Driver<St: Stream, O, I> {
     live: Option<Live<St, O>>,
     read: fn(St::Item) -> Result<I, StreamError>,
-    filled: Arc<AtomicBool>,
+    flags: Flags,
     types: PhantomData<fn() -> I>,
 }
 
@@ -251,6 +247,7 @@ where
 {
     fn poll(&mut self, context: &mut TaskContext<'_>) -> Poll<()> {
         let Some(Live { stream, down }) = &mut self.live else { return Poll::Ready(()) };
+        let (read, flags) = (self.read, &self.flags);
         let pause = catch(NAME, || {
             for _ in 0..BUDGET {
                 if down.is_closed() {
@@ -259,12 +256,12 @@ where
                 match stream.as_mut().poll_next(context) {
                     Poll::Pending => return Pause::Pending,
                     Poll::Ready(None) => return Pause::End(Ok(())),
-                    Poll::Ready(Some(item)) => match (self.read)(item) {
+                    Poll::Ready(Some(item)) => match read(item) {
                         Ok(item) => down.next(item),
                         Err(error) => return Pause::End(Err(error)),
                     },
                 }
-                if self.filled.load(Ordering::Relaxed) {
+                if flags.is_filled() {
                     return Pause::Filled;
                 }
             }
@@ -298,13 +295,13 @@ where
 {
     /// Until the first poll.
     chain: Option<R>,
-    subscribe: fn(R, OutletOf<C, T, E>, Arc<AtomicBool>) -> SubOf<C>,
+    subscribe: fn(R, OutletOf<C, T, E>, Flags) -> SubOf<C>,
     subscription: Option<SubOf<C>>,
+    /// Out of the link, once the chain has subscribed the source.
+    driver: Option<<C::Scope as Drives>::Driver>,
     link: LinkOf<C>,
     outlet: OutletOf<C, T, E>,
-    filled: Arc<AtomicBool>,
-    /// For the drop, which has no bounds of its own.
-    close: fn(&OutletOf<C, T, E>, &LinkOf<C>),
+    flags: Flags,
     over: bool,
 }
 
@@ -338,24 +335,20 @@ where
         E: 'static,
     {
         let link = LinkOf::<C>::from(Link { driver: None, waker: None, ended: false });
-        let filled = Arc::<AtomicBool>::default();
-        let source = StreamSource { stream, read, link: link.clone(), filled: filled.clone() };
+        let flags = Flags::default();
+        let source = StreamSource { stream, read, link: link.clone(), flags: flags.clone() };
         let chain = f(context.transform(|()| source));
         Self {
             chain: Some(chain),
-            subscribe: |chain, outlet, filled| {
-                let (source, context) = chain.swap(OutletObserver::new(outlet, filled, NAME));
+            subscribe: |chain, outlet, flags| {
+                let (source, context) = chain.swap(OutletObserver::new(outlet, flags, NAME));
                 source.subscribe(context).into_boxed()
             },
             subscription: None,
+            driver: None,
             link,
             outlet: OutletOf::<C, T, E>::from(Outlet::new(buffer)),
-            filled,
-            close: |outlet, link| {
-                let left = outlet.rc_deref_mut().close();
-                let driver = link.rc_deref_mut().driver.take();
-                drop_caught((left, driver));
-            },
+            flags,
             over: false,
         }
     }
@@ -374,42 +367,36 @@ where
             return Poll::Ready(None);
         }
         if let Some(chain) = this.chain.take() {
-            this.subscription = Some((this.subscribe)(chain, this.outlet.clone(), this.filled.clone()));
+            this.subscription = Some((this.subscribe)(chain, this.outlet.clone(), this.flags.clone()));
         }
-        let next = loop {
-            // Cheap: nothing has come out since the last item was taken.
-            if this.filled.load(Ordering::Relaxed) {
-                if let Some(next) = this.outlet.rc_deref_mut().next() {
-                    break Poll::Ready(next);
+        loop {
+            if this.flags.is_filled() {
+                let mut outlet = this.outlet.rc_deref_mut();
+                if let Some(item) = outlet.take(&this.flags) {
+                    return Poll::Ready(Some(Ok(item)));
                 }
-                this.filled.store(false, Ordering::Relaxed);
+                if let Some(end) = outlet.end() {
+                    this.over = true;
+                    return Poll::Ready(end.map(Err));
+                }
             }
-            let driver = {
+            if this.driver.is_none() {
                 let mut link = this.link.rc_deref_mut();
-                if link.driver.is_none() && !link.ended {
+                this.driver = link.driver.take();
+                if this.driver.is_none() && !link.ended {
                     link.waker = Some(context.waker().clone());
                 }
-                link.driver.take()
-            };
-            let Some(mut driver) = driver else { break this.outlet.rc_deref_mut().poll(context.waker()) };
-            let polled = driver.poll(context);
-            let mut link = this.link.rc_deref_mut();
-            if polled.is_pending() && !link.ended {
-                link.driver = Some(driver);
-                drop(link);
-            } else {
-                link.ended = true;
-                drop(link);
-                drop_caught(driver);
             }
-            if !this.filled.load(Ordering::Relaxed) {
-                break this.outlet.rc_deref_mut().poll(context.waker());
+            if let Some(driver) = &mut this.driver
+                && driver.poll(context).is_ready()
+            {
+                this.link.rc_deref_mut().ended = true;
+                drop_caught(this.driver.take());
             }
-        };
-        if matches!(next, Poll::Ready(None | Some(Err(_)))) {
-            this.over = true;
+            if !this.flags.is_filled() && this.outlet.rc_deref_mut().waits(context.waker()) {
+                return Poll::Pending;
+            }
         }
-        next
     }
 }
 
@@ -422,6 +409,9 @@ where
         if let Some(subscription) = self.subscription.take() {
             subscription.unsubscribe();
         }
-        (self.close)(&self.outlet, &self.link);
+        self.flags.over();
+        let left = self.outlet.rc_deref_mut().close();
+        let driver = self.link.rc_deref_mut().driver.take();
+        drop_caught((left, driver, self.driver.take()));
     }
 }
