@@ -1,4 +1,17 @@
-//! Rx operators for production event pipelines.
+//! Rx operators for production event pipelines: every event is accounted for.
+//!
+//! | module | has |
+//! |---|---|
+//! | [`prelude`] | all that a pipeline needs |
+//! | [`operator`] | the operators, by families |
+//! | [`source`], [`event`] | files and made-up events; ready-made types |
+//! | [`delivery`], [`sink`] | at least once, from a source that resumes to a sink |
+//! | [`pipeline`] | stages, ledger, graph, shutdown |
+//! | [`flow`] | Rx between two `Stream`s |
+//! | [`dead_letter`] | what has failed for good, kept and sent again |
+//! | [`buffer`] | bounds, and what happens beyond them |
+//! | [`time`], `testing` | clocks, and virtual time |
+//! | [`gate`] | what makes one sequence of several inputs |
 
 // The type of a chain names all its operators: that is how it is checked and run without a box.
 #![allow(clippy::type_complexity)]

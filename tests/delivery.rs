@@ -321,6 +321,18 @@ both! {
         assert_eq!((source.committed(), stored.lock().unwrap().len()), (9, 9));
     }
 
+    fn a_sink_says_how_many_it_has_flushed(Cx) {
+        for (n, expected) in [(0, &[][..]), (4, &[2, 2]), (5, &[2, 2, 1])] {
+            let (source, stored, flushed) = (Source::new(), Arc::<Mutex<Vec<_>>>::default(), Arc::default());
+            let log: Arc<Mutex<Vec<u64>>> = Arc::clone(&flushed);
+            Cx::from_iter_result(source.items(n))
+                .write_to_every(2, stored)
+                .on_error_route(observer(unexpected))
+                .subscribe(move |written| log.lock().unwrap().push(written));
+            assert_eq!(*flushed.lock().unwrap(), expected);
+        }
+    }
+
     fn a_poisoned_event_is_done_when_its_letter_is_stored(Cx) {
         let source = Source::new();
         let letters = MemoryQueue::new(10);
@@ -372,6 +384,23 @@ both! {
         assert_eq!(source.committed(), 3);
         // Of several fates the one counts that says most.
         assert_eq!(source.counts().delivered, 3);
+    }
+
+    fn what_nobody_listens_to_is_not_done(Cx) {
+        let source = Source::new();
+        let events = Cx::subject::<Delivery<u64>, StreamError>();
+        let mut entrance = events.clone();
+        let mut items = source.items(6).map(Result::unwrap);
+        let listener =
+            events.clone().on_error_route(observer(unexpected)).subscribe(|item| _ = item.ack());
+        items.by_ref().take(3).for_each(|item| entrance.next(item));
+        listener.unsubscribe();
+        entrance.next(items.next().unwrap());
+        let batched = vec![items.next().unwrap()];
+        entrance.inner_mut().next_batch(batched);
+        entrance.clone().complete();
+        entrance.next(items.next().unwrap());
+        assert_eq!((source.committed(), source.counts().abandoned), (3, 3));
     }
 
     fn more_in_flight_than_may_be_is_an_error_and_nothing_is_lost(Cx) {

@@ -1,6 +1,7 @@
 //! A pipeline as a whole: the ledger, the graph, and an end that leaves nothing behind.
 
 use std::{
+    any::Any,
     cell::RefCell,
     rc::Rc,
     sync::{Arc, Mutex},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use rxevents::{
-    delivery::{AckPolicy, MemoryPosition},
+    delivery::{AckPolicy, Deliveries, MemoryPosition},
     prelude::*,
     source::Replayed,
     testing::{VirtualScheduler, record},
@@ -224,6 +225,137 @@ fn what_is_left_at_the_deadline_is_delivered_again() {
         "`p` was shut down after 5s, before these had ended: slow; `numbers` will deliver again 8 events, and what came \
          after the first of them"
     );
+}
+
+/// Gives back what it feeds by, so that it is there until the shutdown.
+type Feed = fn(&Pipeline, Deliveries<Replayed<std::ops::Range<u64>>>, Stored) -> Box<dyn Any>;
+
+/// What is stored, committed, abandoned, and comes again, of ten numbers in windows of four.
+fn stopped_in_a_window(pipeline: Pipeline, feed: Feed) -> (Vec<usize>, u64, u64, Vec<u64>) {
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    let stored = Stored::default();
+    let _fed = feed(&pipeline, acks.resume(Replayed::new(0..10)).unwrap(), stored.clone());
+    let drained = pipeline.shutdown(DEADLINE).unwrap();
+    drained.ledger.check().unwrap();
+    assert!(drained.ledger.stages.iter().all(|stage| stage.open == 0), "{}", drained.ledger);
+    let sizes = stored.lock().unwrap().iter().map(Vec::len).collect();
+    let committed = position.get().unwrap().lines;
+    let again = Acknowledger::new("numbers", position).unwrap();
+    let again = again.resume(Replayed::new(0..10)).unwrap().map(|item| item.unwrap().ack()).collect();
+    (sizes, committed, drained.ledger.deliveries[0].abandoned, again)
+}
+
+/// Pushed by hand, and stopped between two events.
+fn pushed(
+    pipeline: &Pipeline,
+    items: Deliveries<Replayed<std::ops::Range<u64>>>,
+    stored: Stored,
+) -> Box<dyn Any> {
+    let mut entrance = Local::subject::<Delivery<u64>, StreamError>();
+    entrance
+        .clone()
+        .stoppable(pipeline, "numbers")
+        .stage(pipeline, "batches", |numbers| numbers.buffer_count(4).map(Delivery::gather))
+        .write_to(stored)
+        .on_error_route(observer(unexpected))
+        .subscribe(drop);
+    items.for_each(|item| entrance.next(item.unwrap()));
+    Box::new(entrance)
+}
+
+/// A source that keeps its thread, and is stopped while it yields the tenth.
+fn pulled(
+    pipeline: &Pipeline,
+    items: Deliveries<Replayed<std::ops::Range<u64>>>,
+    stored: Stored,
+) -> Box<dyn Any> {
+    let stop = pipeline.clone();
+    Shared::from_iter_result(items)
+        .stoppable(pipeline, "numbers")
+        .tap(move |n| {
+            if **n == 9 {
+                stop.stop();
+            }
+        })
+        .stage(pipeline, "batches", |numbers| numbers.buffer_count(4).map(Delivery::gather))
+        .write_to(stored)
+        .on_error_route(observer(unexpected))
+        .subscribe(drop);
+    Box::new(())
+}
+
+#[test]
+fn a_part_filled_window_is_sent_at_the_shutdown_or_comes_again() {
+    let quiet = Duration::from_millis(1);
+    let sent = (vec![4, 4, 2], 10, 0, vec![]);
+    let abandoned = (vec![4, 4], 8, 2, vec![8, 9]);
+    for feed in [pushed as Feed, pulled] {
+        assert_eq!(stopped_in_a_window(Pipeline::new("p"), feed), sent);
+        assert_eq!(stopped_in_a_window(Pipeline::new("p").abandon_windows(quiet), feed), abandoned);
+    }
+}
+
+#[test]
+fn what_moves_is_waited_for_before_windows_are_abandoned() {
+    let seconds = Duration::from_secs;
+    let (scheduler, pipeline) = (VirtualScheduler::new(), Pipeline::new("p").abandon_windows(seconds(2)));
+    let (acks, position) = acks();
+    pipeline.acknowledges(&acks);
+    let (stored, mut entrance) = (Stored::default(), Local::subject::<Delivery<u64>, StreamError>());
+    scheduler
+        .on(entrance.clone())
+        .stoppable(&pipeline, "numbers")
+        .stage(&pipeline, "windows", |n| n.delay(seconds(3)).buffer_count(2).map(Delivery::gather))
+        .write_to(stored.clone())
+        .on_error_route(observer(unexpected))
+        .subscribe(drop);
+    for item in acks.deliver(0..5) {
+        entrance.next(item.unwrap());
+        scheduler.advance_by(seconds(1));
+    }
+    let shutdown = pipeline.shutdown_on(&scheduler, DEADLINE);
+    let outcome = Rc::new(RefCell::new(None));
+    let told = outcome.clone();
+    scheduler.on(Local::from_future(shutdown)).subscribe(move |end| *told.borrow_mut() = Some(end));
+    scheduler.advance_by(DEADLINE);
+    let drained = outcome.take().unwrap().unwrap();
+    drained.ledger.check().unwrap();
+    assert_eq!(*stored.lock().unwrap(), [[0, 1], [2, 3]]);
+    assert_eq!((position.get().unwrap().lines, drained.ledger.deliveries[0].abandoned), (4, 1));
+    // 3 came out of the delay one second after the stop; then nothing moved for two.
+    assert!(drained.took >= seconds(3) && drained.took < seconds(4), "{:?}", drained.took);
+}
+
+#[test]
+fn a_pushed_local_source_that_another_thread_stops_completes_with_its_next_event() {
+    for (pipeline, abandoned) in
+        [(Pipeline::new("p"), 0), (Pipeline::new("p").abandon_windows(Duration::from_millis(1)), 3)]
+    {
+        let (acks, _) = acks();
+        pipeline.acknowledges(&acks);
+        let (stored, mut entrance) = (Stored::default(), Local::subject::<Delivery<u64>, StreamError>());
+        entrance
+            .clone()
+            .stoppable(&pipeline, "numbers")
+            .buffer_count(100)
+            .map(Delivery::gather)
+            .write_to(stored.clone())
+            .on_error_route(observer(unexpected))
+            .subscribe(drop);
+        let mut items = acks.deliver(0..9);
+        items.by_ref().take(2).for_each(|item| entrance.next(item.unwrap()));
+        let stop = pipeline.clone();
+        std::thread::spawn(move || stop.stop()).join().unwrap();
+        items.by_ref().take(1).for_each(|item| entrance.next(item.unwrap()));
+        // Before its own thread tells it to.
+        assert_eq!(stored.lock().unwrap().len(), usize::from(abandoned == 0));
+        assert_eq!(pipeline.ledger().stages[0].open, 0);
+        let drained = pipeline.shutdown(DEADLINE).unwrap();
+        assert_eq!(drained.ledger.deliveries[0].abandoned, abandoned);
+        let sent: &[u64] = if abandoned == 0 { &[0, 1, 2] } else { &[] };
+        assert_eq!(stored.lock().unwrap().concat(), sent);
+    }
 }
 
 #[test]

@@ -7,16 +7,21 @@
 
 use std::{
     collections::{HashSet, VecDeque},
+    convert::Infallible,
+    future::poll_fn,
     hint::black_box,
     panic::catch_unwind,
+    pin::{Pin, pin},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
-use rxevents::dead_letter::Reason;
+use futures::Stream;
+use rxevents::{StreamError, dead_letter::Reason, sink::EventSink};
 use validator::Validate;
 
 #[path = "../common/table.rs"]
@@ -338,7 +343,7 @@ macro_rules! same_chains {
 }
 
 mod ours {
-    use rxevents::prelude::*;
+    use rxevents::{delivery::MemoryPosition, prelude::*};
 
     same_chains!();
 
@@ -401,7 +406,12 @@ mod ours {
         cold merge_cold_batches(|s| s.batched().merge(Ctx::from_iter([1_u64])), |v| v);
         cold zip_cold_batches(|s| s.batched().zip(Ctx::from_iter(0..N as u64).batched()), |(a, b)| a ^ b);
         cold throttle_first_by(|s| s.throttle_first_by(1 << 20, |v| *v), |v| v);
-        timed on_backpressure_latest(|s| s.on_backpressure_latest(), |v| v);
+        timed on_backpressure_timeout(|s| s.on_backpressure_timeout(Duration::from_secs(3600),
+            Buffer::new(1 << 20), |_| {}), |v| v);
+        cold stage(|s| s.stage(&Pipeline::new("bench"), "stage", |s| s.map(|v| v.wrapping_mul(3))), |v| v);
+        cold write_to(|s| s.map(Delivery::untracked).write_to(super::Hole), |n| n);
+        cold try_map_value(|s| s.map(Delivery::untracked).try_map_value("above", super::above)
+            .route_failures(observer(|_: Rejected<Delivery<u64>>| {})), |v| v.ack());
         timed rate_limit(|s| s.rate_limit(Quota::new(1 << 30, Duration::from_secs(1)).burst(1 << 30),
             Excess::Delay(Buffer::default())), |v| v);
         timed throttle_latest(|s| s.throttle_latest(Duration::from_secs(3600)), |v| v);
@@ -503,6 +513,54 @@ mod ours {
         [
             Some(work!(timed Local data, |s| s.on_backpressure_buffer(1 << 20, Overflow::Error), |v| v)),
             Some(work!(timed Shared data, |s| s.on_backpressure_buffer(1 << 20, Overflow::Error), |v| v)),
+        ]
+    }
+
+    /// Which items come while the consumer is busy is sure on one thread only.
+    pub(super) fn on_backpressure_drop(data: &'static [u64]) -> super::Pair {
+        [Some(work!(timed Local data, |s| s.on_backpressure_drop(|_| {}), |v| v)), None]
+    }
+
+    /// See [`on_backpressure_drop`].
+    pub(super) fn on_backpressure_latest(data: &'static [u64]) -> super::Pair {
+        [Some(work!(timed Local data, |s| s.on_backpressure_latest(), |v| v)), None]
+    }
+
+    pub(super) fn from_iter_result(data: &'static [u64]) -> super::Pair {
+        let items = move || data.iter().map(|v| Ok::<u64, Infallible>(black_box(*v)));
+        [
+            Some(work!(cold Local data, |s| { let _ = s; Local::from_iter_result(items()) }, |v| v)),
+            Some(work!(cold Shared data, |s| { let _ = s; Shared::from_iter_result(items()) }, |v| v)),
+        ]
+    }
+
+    /// Each event is made a delivery, and acknowledged.
+    pub(super) fn deliver(data: &'static [u64]) -> super::Pair {
+        let items = move || {
+            let acks = Acknowledger::new("bench", MemoryPosition::default());
+            acks.into_iter().flat_map(move |acks| acks.deliver(data.iter().map(|v| black_box(*v))))
+        };
+        let failed = || observer(|_: StreamError| {});
+        [
+            Some(work!(cold Local data,
+                |s| { let _ = s; Local::from_iter_result(items()).on_error_route(failed()) }, |v| v.ack())),
+            Some(work!(cold Shared data,
+                |s| { let _ = s; Shared::from_iter_result(items()).on_error_route(failed()) }, |v| v.ack())),
+        ]
+    }
+
+    /// A chain between two streams.
+    pub(super) fn through(data: &'static [u64]) -> super::Pair {
+        let numbers = move || futures::stream::iter(data.iter().map(|v| black_box(*v)));
+        [
+            Some(Box::new(move || {
+                super::drained(numbers().through(|s| s.map(super::thrice).filter(super::not_sixteenth)))
+            })),
+            Some(Box::new(move || {
+                super::drained(
+                    numbers().through_shared(|s| s.map(super::thrice).filter(super::not_sixteenth)),
+                )
+            })),
         ]
     }
 
@@ -980,11 +1038,115 @@ fn rows() -> Vec<Row> {
         few("delay, 1 ms", queued(f), ours::delay(f), none()),
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
         few("on_backpressure_buffer", queued(f), ours::on_backpressure_buffer(f), none()),
+        few("on_backpressure_drop", first_one(f), ours::on_backpressure_drop(f), none()),
         few("on_backpressure_latest", first_and_last(f), ours::on_backpressure_latest(f), none()),
+        few("on_backpressure_timeout, 1 h", queued(f), ours::on_backpressure_timeout(f), none()),
         few("hand_off_on", queued(f), ours::hand_off_on(f), none()),
         few("rate_limit, 1 G/s", queued(f), ours::rate_limit(f), none()),
+        row("from_iter_result", opaque(d), ours::from_iter_result(d), none()),
+        row("deliver + ack", opaque(d), ours::deliver(d), none()),
+        row("map + try_map_value", above_by_hand(d), ours::try_map_value(d), none()),
+        row("map + write_to", settled_by_hand(d), ours::write_to(d), none()),
+        row(
+            "stage of map",
+            hand!(|sum| for v in d.iter().map(black_box) {
+                sum.add(v.wrapping_mul(3));
+            }),
+            ours::stage(d),
+            none(),
+        ),
+        row(
+            "through of map + filter, beside a Stream by hand",
+            move || drained(ByHand(futures::stream::iter(d.iter().map(|v| black_box(*v))))),
+            ours::through(d),
+            none(),
+        ),
         few("merge, two threads", two_threads_by_hand(f), ours::merge_threads(f), theirs::merge_threads(f)),
     ]
+}
+
+/// The [`Stream`] adapter that one would write instead of a chain of `map` and `filter`.
+struct ByHand<S>(S);
+
+impl<S: Stream<Item = u64> + Unpin> Stream for ByHand<S> {
+    type Item = Result<u64, StreamError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let Some(v) = ready!(Pin::new(&mut self.0).poll_next(context)) else { return Poll::Ready(None) };
+            let v = thrice(v);
+            if not_sixteenth(&v) {
+                return Poll::Ready(Some(Ok(v)));
+            }
+        }
+    }
+}
+
+fn thrice(v: u64) -> u64 {
+    v.wrapping_mul(3)
+}
+
+fn not_sixteenth(v: &u64) -> bool {
+    v & 15 != 0
+}
+
+/// The sum of a stream.
+fn drained(stream: impl Stream<Item = Result<u64, StreamError>>) -> u64 {
+    let (sum, mut stream) = (Sum::default(), pin!(stream));
+    futures::executor::block_on(async {
+        while let Some(Ok(v)) = poll_fn(|context| stream.as_mut().poll_next(context)).await {
+            sum.add(v);
+        }
+    });
+    sum.get()
+}
+
+/// A sink that keeps nothing.
+struct Hole;
+
+impl EventSink<u64> for Hole {
+    type Error = Infallible;
+
+    fn write(&mut self, value: &u64) -> Result<(), Infallible> {
+        black_box(value);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// What a sink is given, counted by flushes.
+fn settled_by_hand(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| for batch in d.chunks(256) {
+        for v in batch {
+            black_box(v);
+        }
+        sum.add(batch.len() as u64);
+    })
+}
+
+/// A rule, one event after the other.
+fn above_by_hand(d: &'static [u64]) -> impl FnMut() -> u64 {
+    hand!(|sum| for v in d {
+        if let Ok(v) = above(black_box(v)) {
+            sum.add(v);
+        }
+    })
+}
+
+/// The first event.
+fn first_one(d: &'static [u64]) -> Work {
+    Box::new(hand!(|sum| {
+        let mut busy = false;
+        for v in d.iter().map(black_box) {
+            if !busy {
+                busy = black_box(true);
+                sum.add(*v);
+            }
+        }
+    }))
 }
 
 /// One event after the other.

@@ -18,7 +18,7 @@ pub const DEFAULT_COMMIT_EVERY: u64 = 1000;
 /// Makes the events of one source [deliveries](Delivery), and commits how far all of them are done: the contiguous
 /// prefix, whatever the order in which they are.
 ///
-/// It commits while the source is read, when as many as [`commit_every`](Self::commit_every) are done since the last
+/// It commits while the source is read, when as many as [`commit_every`](AckPolicy::commit_every) are done since the last
 /// time; when the source is at its end and the last delivery is done; when nobody uses it any more; and when
 /// [told to](Self::commit). What is done but not committed when the process dies is delivered again: at least once.
 ///

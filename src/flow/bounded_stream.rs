@@ -27,7 +27,7 @@ pub trait FlowOps: Observable + 'static {
     /// [`through`](super::StreamOps::through) needs no buffer.
     ///
     /// ```
-    /// use futures::StreamExt;
+    /// use futures::{FutureExt, StreamExt};
     /// use rxevents::{flow::FlowOps, prelude::*};
     /// use std::convert::Infallible;
     ///
@@ -35,7 +35,7 @@ pub trait FlowOps: Observable + 'static {
     /// let buffer = Buffer::new(2).on_overflow(Overflow::DropOldest);
     /// let (drops, mut stream) = (buffer.drops(), clicks.clone().into_bounded_stream(buffer));
     /// futures::executor::block_on(async {
-    ///     assert!(futures::poll!(stream.next()).is_pending()); // subscribed
+    ///     assert!(stream.next().now_or_never().is_none()); // subscribed
     ///     (1..=3).for_each(|click| clicks.next(click));
     ///     clicks.complete();
     ///     assert_eq!(stream.collect::<Vec<_>>().await, [Ok(2), Ok(3)]);

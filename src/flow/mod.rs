@@ -1,5 +1,5 @@
-//! Where Rx meets [`Stream`] and [`Sink`](futures::Sink): demand goes through a chain of operators, and back-pressure
-//! reaches the source.
+//! Where Rx meets [`Stream`](futures::Stream) and [`Sink`](futures::Sink): demand goes through a chain of operators, and
+//! back-pressure reaches the source.
 //!
 //! | from | to | |
 //! |---|---|---|

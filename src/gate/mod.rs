@@ -391,6 +391,11 @@ impl<O> Down<O> {
         Self(Some(observer))
     }
 
+    /// The observer, unless it has ended: from now on it has, for the operator.
+    pub(crate) fn take(&mut self) -> Option<O> {
+        self.0.take()
+    }
+
     /// Holds it no longer.
     pub(crate) fn release(&mut self) {
         drop_caught(self.0.take());

@@ -26,7 +26,7 @@
 //! drained.ledger.check()?;
 //! let counts = &drained.ledger.deliveries[0];
 //! assert_eq!((counts.taken, counts.delivered, counts.filtered, counts.dead_lettered), (4, 2, 1, 1));
-//! assert_eq!(payments.graph().edges, [(0, 1), (1, 2)]);
+//! assert_eq!(payments.graph().edges, [(1, 2), (0, 1)]); // from the end up, as they are subscribed
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -46,7 +46,7 @@ pub use shutdown::{Drained, Left};
 pub use signals::{SignalError, Signals};
 pub use stage::{Enter, EnterObserver, Exit, ExitObserver};
 pub(crate) use stage::{Node, building};
-pub use stoppable::{Input, Keeps, Source, Stop, Stoppable, Stopping};
+pub use stoppable::{Input, Keeps, Source, Stop, Stoppable, Stopping, Withheld};
 
 use std::{
     mem,
@@ -76,6 +76,8 @@ pub(crate) struct Inner {
     edges: Mutex<Vec<(usize, usize)>>,
     acknowledgers: Mutex<Vec<Acknowledger>>,
     stopping: AtomicBool,
+    /// That of [`Pipeline::abandon_windows`].
+    abandons_after: Mutex<Option<Duration>>,
     /// How many subscriptions of nodes have not ended.
     open: AtomicUsize,
     kept: Mutex<Kept<BoxedSubscriptionSend>>,
@@ -86,12 +88,14 @@ pub(crate) struct Inner {
 /// What a pipeline must end.
 struct Kept<Sub> {
     stops: Vec<Sub>,
+    /// What is below the sources that have stopped without an end.
+    withheld: Vec<Sub>,
     subscriptions: Vec<Sub>,
 }
 
 impl<Sub> Default for Kept<Sub> {
     fn default() -> Self {
-        Self { stops: Vec::new(), subscriptions: Vec::new() }
+        Self { stops: Vec::new(), withheld: Vec::new(), subscriptions: Vec::new() }
     }
 }
 
@@ -136,6 +140,7 @@ impl Pipeline {
             edges: Mutex::default(),
             acknowledgers: Mutex::default(),
             stopping: AtomicBool::new(false),
+            abandons_after: Mutex::default(),
             open: AtomicUsize::new(0),
             kept: Mutex::default(),
             lock: Mutex::default(),
@@ -164,8 +169,52 @@ impl Pipeline {
         C::Scope::keep_subscription(self, subscription.into_boxed());
     }
 
-    /// Stops its sources: they complete. Those in `Local` do so at once if this is their thread, else with their next
-    /// event. Does not wait.
+    /// Has its sources stop without an end, so that part-filled windows are not sent when it stops: a window that is cut
+    /// short would be wrong, say. [Stopped](Self::stop), a [`stoppable`](PipelineOps::stoppable) source is unsubscribed, and
+    /// what is below it goes on with what it has; the shutdown waits until nothing has moved for `quiet` (in the counts of
+    /// the [ledger](Self::ledger)), and then drops what is left. That is not acknowledged: its source delivers it again when
+    /// it resumes, and the window is filled from its beginning. Sinks flush what they have written, and acknowledge it.
+    ///
+    /// What waits longer than `quiet` between two steps (a delay, a retry) is taken for a window: choose a time above that.
+    /// Whatever does not end when its source goes away, such as a merge with a source that is not stoppable, is ended at
+    /// the deadline if its subscription is [kept](Self::keep).
+    ///
+    /// ```
+    /// use rxevents::{delivery::MemoryPosition, prelude::*};
+    /// use std::{sync::{Arc, Mutex}, time::Duration};
+    ///
+    /// let pipeline = Pipeline::new("fours").abandon_windows(Duration::from_millis(10));
+    /// let (position, stored) = (MemoryPosition::default(), Arc::new(Mutex::new(vec![])));
+    /// let acks = Acknowledger::new("numbers", position.clone())?;
+    /// pipeline.acknowledges(&acks);
+    /// let mut numbers = Local::subject::<Delivery<u32>, StreamError>();
+    /// numbers
+    ///     .clone()
+    ///     .stoppable(&pipeline, "numbers")
+    ///     .buffer_count(4)
+    ///     .map(Delivery::gather)
+    ///     .write_to(stored.clone())
+    ///     .on_error_route(observer(|error: StreamError| panic!("{error}")))
+    ///     .subscribe(drop);
+    /// acks.deliver(0..10).for_each(|number| numbers.next(number.unwrap()));
+    /// let drained = pipeline.shutdown(Duration::from_secs(5))?;
+    /// assert_eq!(*stored.lock().unwrap(), [[0, 1, 2, 3], [4, 5, 6, 7]]);
+    /// assert_eq!((drained.ledger.deliveries[0].abandoned, position.get().unwrap().lines), (2, 8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn abandon_windows(self, quiet: Duration) -> Self {
+        *lock(&self.0.abandons_after) = Some(quiet);
+        self
+    }
+
+    /// How long nothing moves before windows are abandoned, if they are.
+    fn abandons_after(&self) -> Option<Duration> {
+        *lock(&self.0.abandons_after)
+    }
+
+    /// Stops its sources: they complete, unless they [stop without an end](Self::abandon_windows). Those in `Local` do so
+    /// at once if this is their thread, else with their next event. Does not wait.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::SeqCst);
         let stops = mem::take(&mut lock(&self.0.kept).stops);
@@ -206,6 +255,13 @@ impl Pipeline {
     fn wait(&self, at_most: Duration) {
         let guard = lock(&self.0.lock);
         drop(self.0.changed.wait_timeout(guard, at_most));
+    }
+
+    /// Ends what is below the sources that have stopped without an end.
+    fn end_withheld(&self) {
+        let ended = mem::take(&mut lock(&self.0.kept).withheld);
+        ended.into_iter().for_each(Subscription::unsubscribe);
+        local::end(self, |kept| &mut kept.withheld);
     }
 
     fn end_subscriptions(&self) {
@@ -284,12 +340,27 @@ pub trait PipelineOps: Observable + 'static {
 
     /// Makes this stream a source of the pipeline, by a name: it completes when the pipeline [stops](Pipeline::stop), after
     /// the event that it may be at. What it feeds ends as it does at the end of any stream: windows send what they hold,
-    /// sinks flush.
+    /// sinks flush. (Otherwise with [`abandon_windows`](Pipeline::abandon_windows).)
     ///
     /// ```text
     /// ------1--2--3-------4--
     /// stop            x
     /// ------1--2--3---|
+    /// ```
+    ///
+    /// ```
+    /// use rxevents::prelude::*;
+    /// use std::{cell::RefCell, rc::Rc};
+    ///
+    /// let pipeline = Pipeline::new("numbers");
+    /// let (stop, seen) = (pipeline.clone(), Rc::new(RefCell::new(vec![])));
+    /// let log = seen.clone();
+    /// Local::from_iter(1..) // endless
+    ///     .stoppable(&pipeline, "numbers")
+    ///     .tap(move |n| if *n == 3 { stop.stop() })
+    ///     .buffer_count(2)
+    ///     .subscribe(move |pair| log.borrow_mut().push(pair));
+    /// assert_eq!(*seen.borrow(), [vec![1, 2], vec![3]]);
     /// ```
     fn stoppable<T, E>(
         self,

@@ -7,7 +7,10 @@ use std::{
 use rxrust::scheduler::SleepProvider;
 
 use super::{Ledger, Pipeline};
-use crate::{delivery::PositionError, time::Clock};
+use crate::{
+    delivery::{DeliveryCounts, PositionError},
+    time::Clock,
+};
 
 /// How long it waits before it looks again, where nobody tells it.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -67,7 +70,7 @@ impl Pipeline {
     /// ends what is left at the deadline, and commits. One deadline for all of it.
     ///
     /// What was left is not acknowledged: it will be delivered again. To have part-filled windows delivered again instead
-    /// of sent, see [`abandon_windows`](Self::abandon_windows).
+    /// of sent, see [`abandon_windows`](Self::abandon_windows): what that abandons is in the ledger, and no error.
     ///
     /// Pipelines in `Local` are shut down by their own thread; where their tasks need that thread, by
     /// [`shutdown_on`](Self::shutdown_on).
@@ -76,11 +79,11 @@ impl Pipeline {
     /// Something was left, or could not be committed.
     pub fn shutdown(&self, deadline: Duration) -> Result<Drained, Box<Left>> {
         let begun = Instant::now();
-        self.stop();
-        while !self.is_drained() && begun.elapsed() < deadline {
-            self.wait(LOOK_AGAIN.min(deadline.saturating_sub(begun.elapsed())));
+        let mut course = Course::begin(self, deadline);
+        while let Some(at_most) = course.goes_on(begun.elapsed()) {
+            self.wait(at_most);
         }
-        self.settle(|| begun.elapsed())
+        course.end(|| begun.elapsed())
     }
 
     /// [`shutdown`](Self::shutdown) as a task: time is the scheduler's, and other tasks run meanwhile.
@@ -96,23 +99,79 @@ impl Pipeline {
         async move {
             let begun = scheduler.now();
             let elapsed = || scheduler.now().saturating_sub(begun);
-            pipeline.stop();
-            while !pipeline.is_drained() && elapsed() < deadline {
-                scheduler.sleep(LOOK_AGAIN.min(deadline.saturating_sub(elapsed()))).await;
+            let mut course = Course::begin(&pipeline, deadline);
+            while let Some(at_most) = course.goes_on(elapsed()) {
+                scheduler.sleep(at_most).await;
             }
-            pipeline.settle(elapsed)
+            course.end(elapsed)
         }
     }
 
+    fn abandoned(&self) -> u64 {
+        self.acknowledgers().iter().map(|acks| acks.counts().abandoned).sum()
+    }
+
+    /// What changes while anything moves.
+    fn counts(&self) -> (Vec<[u64; 3]>, Vec<DeliveryCounts>) {
+        let nodes = self.nodes().into_iter().map(|node| [node.taken(), node.out(), node.dead_letters()]);
+        (nodes.collect(), self.acknowledgers().iter().map(|acks| acks.counts()).collect())
+    }
+}
+
+/// A shutdown on its way.
+struct Course {
+    pipeline: Pipeline,
+    deadline: Duration,
+    /// Until windows are abandoned, if they are to be: how long nothing must move, the counts, and since when they are so.
+    abandons: Option<(Duration, (Vec<[u64; 3]>, Vec<DeliveryCounts>), Duration)>,
+    /// How many had been abandoned before.
+    before: Option<u64>,
+}
+
+impl Course {
+    fn begin(pipeline: &Pipeline, deadline: Duration) -> Self {
+        pipeline.stop();
+        let abandons = pipeline.abandons_after().map(|quiet| (quiet, pipeline.counts(), Duration::ZERO));
+        Self { pipeline: pipeline.clone(), deadline, abandons, before: None }
+    }
+
+    /// Looks at it; how long to wait before the next look, unless it is over.
+    fn goes_on(&mut self, elapsed: Duration) -> Option<Duration> {
+        if self.pipeline.is_drained() || elapsed >= self.deadline {
+            return None;
+        }
+        if let Some((quiet, before, since)) = &mut self.abandons {
+            let now = self.pipeline.counts();
+            if now != *before {
+                (*before, *since) = (now, elapsed);
+            } else if elapsed.saturating_sub(*since) >= *quiet {
+                self.abandon();
+                if self.pipeline.is_drained() {
+                    return None;
+                }
+            }
+        }
+        Some(LOOK_AGAIN.min(self.deadline.saturating_sub(elapsed)))
+    }
+
+    fn abandon(&mut self) {
+        if self.abandons.take().is_some() {
+            self.before = Some(self.pipeline.abandoned());
+        }
+        self.pipeline.end_withheld();
+    }
+
     /// Ends what is left, commits, and says what became of it.
-    fn settle(&self, took: impl Fn() -> Duration) -> Result<Drained, Box<Left>> {
-        let drained = self.is_drained();
-        let open = self.nodes().iter().filter(|node| node.open() > 0).map(|node| node.name).collect();
-        self.end_subscriptions();
-        let commits = self.acknowledgers().into_iter().map(|acks| acks.commit());
+    fn end(mut self, took: impl Fn() -> Duration) -> Result<Drained, Box<Left>> {
+        let drained = self.pipeline.is_drained();
+        self.abandon();
+        let Self { pipeline, before, .. } = self;
+        let open = pipeline.nodes().iter().filter(|node| node.open() > 0).map(|node| node.name).collect();
+        pipeline.end_subscriptions();
+        let commits = pipeline.acknowledgers().into_iter().map(|acks| acks.commit());
         let not_committed: Vec<_> = commits.filter_map(Result::err).collect();
-        let (took, ledger) = (took(), self.ledger());
-        let abandoned = ledger.deliveries.iter().any(|counts| counts.abandoned > 0);
+        let (took, ledger) = (took(), pipeline.ledger());
+        let abandoned = before.unwrap_or_else(|| pipeline.abandoned()) > 0;
         if drained && not_committed.is_empty() && !abandoned {
             Ok(Drained { took, ledger })
         } else {

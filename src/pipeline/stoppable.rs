@@ -12,7 +12,7 @@ use super::{
     stage::{Node, Open, Yielded, note_edge, subscribe_above},
 };
 use crate::{
-    error::StreamError,
+    error::{StreamError, drop_caught},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
         never,
@@ -67,6 +67,7 @@ where
     S: CoreObservable<C::With<ObserverOf<C, T, E>>, Unsub = U>,
     U: Subscription + IntoBoxedSubscription<SubOf<C>>,
     Stop<C::Scope, MachineOf<C, E>, Input<T, E>>: IntoBoxedSubscription<SubOf<C>>,
+    Withheld<C::Inner>: IntoBoxedSubscription<SubOf<C>>,
 {
     type Unsub = GateSubOf<C, MachineOf<C, E>, Input<T, E>>;
 
@@ -80,6 +81,7 @@ where
             _open: Open::new(node.clone()),
             pipeline: pipeline.clone(),
             subscribed: false,
+            withhold: |pipeline, down| C::Scope::keep_withheld(pipeline, Withheld(down).into_boxed()),
             types: PhantomData,
         };
         let gate: GateOf<C, MachineOf<C, E>, Input<T, E>> = C::Scope::gate(machine);
@@ -132,7 +134,38 @@ pub struct Stopping<O, E> {
     _open: Open,
     pipeline: Pipeline,
     subscribed: bool,
+    /// Has the pipeline keep what is below.
+    withhold: fn(&Pipeline, O),
     types: PhantomData<fn() -> E>,
+}
+
+impl<O, E> Stopping<O, E> {
+    /// The pipeline stops: what is below ends now, or when the pipeline says so.
+    fn stop<T>(&mut self) -> Step<Infallible>
+    where
+        O: Observer<T, E>,
+    {
+        if self.pipeline.abandons_after().is_none() {
+            return self.down.complete();
+        }
+        if let Some(down) = self.down.take() {
+            (self.withhold)(&self.pipeline, down);
+        }
+        Step::Done
+    }
+}
+
+/// What is below a source that has stopped without an end. Its end drops what it holds.
+pub struct Withheld<O>(O);
+
+impl<O> Subscription for Withheld<O> {
+    fn unsubscribe(self) {
+        drop_caught(self.0);
+    }
+
+    fn is_closed(&self) -> bool {
+        false
+    }
 }
 
 impl<O, T, E> Machine<Input<T, E>> for Stopping<O, E>
@@ -145,19 +178,21 @@ where
         match input {
             Input::Source(Signal::Next(item)) => {
                 self.yielded.one();
-                self.down.next(item)
+                match self.down.next(item) {
+                    // Stopped by another thread, which could not reach it.
+                    Step::Continue if self.subscribed && self.pipeline.is_stopping() => self.stop(),
+                    step => step,
+                }
             }
             Input::Source(Signal::Error(error)) => self.down.error(error),
+            // What keeps its thread completes when it sees that it is over.
+            Input::Source(Signal::Complete) if self.pipeline.is_stopping() => self.stop(),
             Input::Source(Signal::Complete) => self.down.complete(),
             // What keeps its thread sees by itself that it is over, and completes after the event that it is at. What waits
             // for an event would not.
             Input::Subscribed | Input::Stop => {
                 self.subscribed |= matches!(input, Input::Subscribed);
-                if self.subscribed && self.pipeline.is_stopping() {
-                    self.down.complete()
-                } else {
-                    Step::Continue
-                }
+                if self.subscribed && self.pipeline.is_stopping() { self.stop() } else { Step::Continue }
             }
         }
     }
@@ -189,6 +224,8 @@ impl<Sc: Flow, M, In> Subscription for Stop<Sc, M, In> {
 pub trait Keeps: Scope {
     /// A source that is completed when the pipeline stops.
     fn keep_stop(pipeline: &Pipeline, stop: Self::BoxedSubscription);
+    /// What is below a source that has stopped without an end.
+    fn keep_withheld(pipeline: &Pipeline, withheld: Self::BoxedSubscription);
     /// A subscription that is ended when the deadline is over.
     fn keep_subscription(pipeline: &Pipeline, subscription: Self::BoxedSubscription);
 }
@@ -199,6 +236,10 @@ impl Keeps for LocalScope {
         super::local::keep(pipeline, |kept| &mut kept.stops, stop);
     }
 
+    fn keep_withheld(pipeline: &Pipeline, withheld: Self::BoxedSubscription) {
+        super::local::keep(pipeline, |kept| &mut kept.withheld, withheld);
+    }
+
     fn keep_subscription(pipeline: &Pipeline, subscription: Self::BoxedSubscription) {
         super::local::keep(pipeline, |kept| &mut kept.subscriptions, subscription);
     }
@@ -207,6 +248,10 @@ impl Keeps for LocalScope {
 impl Keeps for SharedScope {
     fn keep_stop(pipeline: &Pipeline, stop: Self::BoxedSubscription) {
         pipeline.keep_shared(|kept| &mut kept.stops, stop);
+    }
+
+    fn keep_withheld(pipeline: &Pipeline, withheld: Self::BoxedSubscription) {
+        pipeline.keep_shared(|kept| &mut kept.withheld, withheld);
     }
 
     fn keep_subscription(pipeline: &Pipeline, subscription: Self::BoxedSubscription) {

@@ -37,13 +37,14 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
     /// use rxevents::{delivery::{Acknowledger, MemoryPosition}, prelude::*, sink::SinkOps};
     /// use std::sync::{Arc, Mutex};
     ///
-    /// let stored = Arc::new(Mutex::new(vec![]));
+    /// let (stored, mut written) = (Arc::new(Mutex::new(vec![])), 0);
     /// let acks = Acknowledger::new("numbers", MemoryPosition::default())?;
     /// Local::from_iter_result(acks.deliver(1..=5))
     ///     .filter(|n| **n % 2 == 1)
     ///     .write_to(stored.clone())
     ///     .on_error_route(observer(|error: StreamError| panic!("{error}")))
-    ///     .subscribe(|written| assert_eq!(written, 3));
+    ///     .subscribe(|flushed| written += flushed);
+    /// assert_eq!(written, 3);
     /// assert_eq!(*stored.lock().unwrap(), [1, 3, 5]);
     /// let counts = acks.counts();
     /// counts.check()?;
@@ -63,6 +64,20 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
 
     /// [`write_to`](Self::write_to) with a flush after so many values (at least 1). Slow with 1 and a sink that syncs a
     /// disk; what is not flushed comes again after a crash.
+    ///
+    /// ```
+    /// use rxevents::{delivery::MemoryPosition, prelude::*};
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let (stored, mut flushed) = (Arc::new(Mutex::new(vec![])), vec![]);
+    /// let acks = Acknowledger::new("numbers", MemoryPosition::default())?;
+    /// Local::from_iter_result(acks.deliver(1..=5))
+    ///     .write_to_every(2, stored)
+    ///     .on_error_route(observer(|error: StreamError| panic!("{error}")))
+    ///     .subscribe(|written| flushed.push(written));
+    /// assert_eq!(flushed, [2, 2, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     fn write_to_every<T, S, E>(
         self,
         every: usize,
@@ -74,7 +89,10 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
     {
         let every = NonZeroUsize::new(every).unwrap_or(NonZeroUsize::MIN);
         self.transform(|source| {
-            Apply::new(source, WriteTo { sink, every, written: Vec::new(), flush: flush::<T, S> })
+            Apply::new(
+                source,
+                WriteTo { sink, every, written: Vec::new(), failed: None, flush: flush::<T, S> },
+            )
         })
     }
 }
@@ -87,6 +105,8 @@ pub struct WriteTo<S> {
     every: NonZeroUsize,
     /// What was written and is not flushed.
     written: Vec<Receipt>,
+    /// Of the last flush.
+    failed: Option<StreamError>,
     /// A function, as a `Drop` has no bounds of its own.
     flush: fn(&mut S) -> Result<(), StreamError>,
 }
@@ -94,7 +114,13 @@ pub struct WriteTo<S> {
 /// A clone is another subscription, which has written nothing yet.
 impl<S: Clone> Clone for WriteTo<S> {
     fn clone(&self) -> Self {
-        Self { sink: self.sink.clone(), every: self.every, written: Vec::new(), flush: self.flush }
+        Self {
+            sink: self.sink.clone(),
+            every: self.every,
+            written: Vec::new(),
+            failed: None,
+            flush: self.flush,
+        }
     }
 }
 
@@ -147,7 +173,19 @@ impl<T, S: EventSink<T>> Kernel<Delivery<T>, u64> for WriteTo<S> {
         }
     }
 
+    fn finish(&mut self) -> Option<u64> {
+        if self.written.is_empty() {
+            return None;
+        }
+        self.settle().map_err(|failure| self.failed = Some(failure)).ok()
+    }
+
+    /// After an error of the source, too.
     fn end(&mut self) -> Result<(), StreamError> {
-        if self.written.is_empty() { Ok(()) } else { self.settle().map(drop) }
+        match self.failed.take() {
+            Some(failure) => Err(failure),
+            None if self.written.is_empty() => Ok(()),
+            None => self.settle().map(drop),
+        }
     }
 }

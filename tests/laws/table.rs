@@ -1,6 +1,15 @@
 //! The operators, each on a given source.
 
-use std::{collections::HashSet, convert::Infallible, future::ready, num::NonZeroUsize};
+use std::{
+    collections::HashSet,
+    convert::Infallible,
+    future::ready,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use rxevents::{
     operator::{
@@ -112,6 +121,29 @@ impl Kernel<i64, i64> for Same {
 
     fn next(&mut self, item: i64) -> Emit<i64> {
         Emit::Item(item)
+    }
+}
+
+/// A sink that knows the last value.
+#[derive(Clone, Default)]
+struct Last(Arc<AtomicI64>);
+
+impl Last {
+    fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl EventSink<i64> for Last {
+    type Error = Infallible;
+
+    fn write(&mut self, value: &i64) -> Result<(), Infallible> {
+        self.0.store(*value, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
     }
 }
 
@@ -582,6 +614,7 @@ pub(crate) fn operators() -> Vec<Op> {
             out(e.map(Ok::<i64, ()>).measured_results("laws").filter_map(Result::ok))
         }),
         one_each!("from_iter", |v| _one => Kind::from_iter([v]).stream_error()),
+        one_each!("from_iter_result", |v| _one => Kind::from_iter_result([Ok::<i64, StreamError>(v)])),
         one_each!("of", |_v| one => one),
         one_each!("range", |v| _one => Kind::range(v..=v).stream_error()),
         one_each!("generate", |v| _one => {
@@ -784,6 +817,35 @@ pub(crate) fn operators() -> Vec<Op> {
             let duration = move |_: &i64| time.on(Kind::timer(ms(1))).stream_error();
             out(e.group_by_with(Keys::default(), |v| v, duration).flat_map(|group| group))
         }),
+        Op::new("try_map_value", |e| {
+            let tried = e.map(Delivery::untracked).try_map_value("laws", |v| Ok(*v));
+            out(tried.filter_map(Result::ok).map(Delivery::ack))
+        }),
+        Op::new("write_to", |e| {
+            let last = Last::default();
+            let written = last.clone();
+            out(e.flat_map(move |v| {
+                let written = written.clone();
+                let one = Kind::of(Delivery::untracked(v)).stream_error().write_to(written.clone());
+                one.map(move |_| written.get())
+            }))
+        }),
+        Op::new("write_to_every", |e| {
+            let last = Last::default();
+            let written = last.clone();
+            out(e.map(Delivery::untracked).write_to_every(1, last).map(move |_| written.get()))
+        }),
+        Op::new("stage", |e| out(e.stage(&Pipeline::new("laws"), "stage", |e| e.map(|v| v)))),
+        Op::new("stoppable", |e| out(e.stoppable(&Pipeline::new("laws"), "source"))),
+        Op::new("into_bounded_stream", |e| {
+            // It is subscribed at the first poll, so the laws' subject is too early for it.
+            let scheduler = e.scheduler().clone();
+            out(e.flat_map(move |v| {
+                let stream = Kind::of(v).stream_error().into_bounded_stream(Buffer::new(1));
+                scheduler.on(Kind::from_stream_result(stream))
+            }))
+        })
+        .late(),
         Op::new("a chain", |e| {
             let other = Kind::empty().stream_error();
             let chain = e.map(|v| v).merge(other).flat_map(|v| Kind::of(v).stream_error());

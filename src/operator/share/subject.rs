@@ -328,6 +328,8 @@ where
     #[inline]
     fn send(&mut self, item: T) {
         let open = match &mut self.subscribers[..] {
+            // Nobody listens, and nothing is kept: a delivery is not done with that.
+            [] if !V::KEEPS => return drop_caught(item),
             [only] => match catch("subscriber", || only.next(item)) {
                 Ok(open) => open,
                 Err(panic) => {
@@ -375,6 +377,9 @@ where
                 Ok(now) => items = now,
                 Err(panic) => return self.break_down(panic),
             }
+        }
+        if self.subscribers.is_empty() && !V::KEEPS {
+            return drop_caught(items);
         }
         let (mut items, mut open) = (Some(items), true);
         for at in 0..self.subscribers.len() {
@@ -454,11 +459,15 @@ where
             CastIn::Signal(Signal::Next(item)) => {
                 if self.end.is_none() && !self.broken {
                     self.cast(item);
+                } else {
+                    drop_caught(item);
                 }
             }
             CastIn::Batch(items) => {
                 if self.end.is_none() && !self.broken {
                     self.cast_batch(items);
+                } else {
+                    drop_caught(items);
                 }
             }
             CastIn::Signal(Signal::Error(error)) => self.end(Err(error)),

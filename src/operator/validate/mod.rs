@@ -333,7 +333,7 @@ pub trait ValidateOps: Observable + 'static {
     ///
     /// The failed item is dropped when its letter is stored. One that [acknowledges](Payload::acknowledges) at its source is
     /// kept until the letter is durable, at most 1,024 of them: then the queue is flushed. When a letter is not stored, or
-    /// not flushed, its item is [abandoned](Payload::abandon).
+    /// not flushed, its item is [abandoned](crate::delivery).
     ///
     /// ```
     /// use rxevents::prelude::*;
@@ -369,7 +369,7 @@ pub trait ValidateOps: Observable + 'static {
     /// a---b---#
     /// ```
     /// Past a limit the stream ends with [`StreamError::Poisoned`](crate::StreamError::Poisoned) *before* the letter is
-    /// stored: it is in the error, and its item is [abandoned](Payload::abandon), so that a source which can will send it
+    /// stored: it is in the error, and its item is [abandoned](crate::delivery), so that a source which can will send it
     /// again. A push stream cannot pause by itself; its end can be waited out: `retry_with` and a delay, over a source
     /// that goes on where it was, is a pause. Each subscription counts anew, so each takes as many letters at most.
     ///
