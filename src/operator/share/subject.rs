@@ -15,6 +15,7 @@ use rxrust::{
 };
 
 use crate::{
+    delivery::fate::abandoning,
     error::{PanicError, StreamError, catch, drop_caught, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
     operator::batch::{Batch, BatchObserver, Items},
@@ -454,11 +455,15 @@ where
             CastIn::Signal(Signal::Next(item)) => {
                 if self.end.is_none() && !self.broken {
                     self.cast(item);
+                } else {
+                    abandoning(|| drop(item));
                 }
             }
             CastIn::Batch(items) => {
                 if self.end.is_none() && !self.broken {
                     self.cast_batch(items);
+                } else {
+                    abandoning(|| drop(items));
                 }
             }
             CastIn::Signal(Signal::Error(error)) => self.end(Err(error)),
