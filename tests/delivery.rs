@@ -12,13 +12,15 @@ use rxevents::{
     delivery::{AckPolicy, DeliveryCounts, MemoryPosition, Position},
     prelude::*,
     source::Replayed,
-    testing::VirtualScheduler,
+    testing::{Balanced, VirtualScheduler, balanced},
 };
 
 /// A source of `0..n`, of which it says how far it was committed.
 struct Source {
     acks: Acknowledger,
     position: MemoryPosition,
+    /// Looks at the books when the test is over.
+    books: Balanced<Acknowledger>,
 }
 
 impl Source {
@@ -28,7 +30,9 @@ impl Source {
 
     fn with(policy: AckPolicy) -> Self {
         let position = MemoryPosition::default();
-        Self { acks: Acknowledger::with("numbers", position.clone(), policy).unwrap(), position }
+        let acks = Acknowledger::with("numbers", position.clone(), policy).unwrap();
+        let books = balanced(&acks).holding();
+        Self { acks, position, books }
     }
 
     fn items(&self, n: u64) -> impl Iterator<Item = Result<Delivery<u64>, StreamError>> + use<> {
@@ -87,7 +91,8 @@ fn it_commits_when_nobody_uses_it_any_more() {
         .take(5)
         .on_error_route(observer(unexpected))
         .subscribe(|item| _ = item.ack());
-    let Source { acks, position } = source;
+    let Source { acks, position, books } = source;
+    drop(books);
     assert_eq!(position.get(), None);
     drop(acks);
     assert_eq!(position.get().unwrap().lines, 5);

@@ -20,7 +20,7 @@ use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "click_counts",
     "crash_harness",
     "dead_letters",
@@ -29,6 +29,7 @@ const NAMES: [&str; 11] = [
     "parallel_logs",
     "sensor_fusion",
     "sensor_stream",
+    "soak",
     "throttled_sensor",
     "validated_payments",
     "windowed_anomalies",
@@ -701,4 +702,14 @@ fn handoff_loses_nothing_on_any_way() {
             }
         }
     }
+}
+
+#[test]
+fn soak_loses_nothing_and_its_memory_is_flat() {
+    let figures = figures("soak", &["--seconds", "1"]);
+    let [events, written, dead, in_flight] =
+        counts(&figures, ["events", "written", "dead_lettered", "in_flight"]);
+    assert!(events > 1_000 && dead > 0, "{figures}");
+    assert_eq!((written + dead, in_flight), (events, 0), "{figures}");
+    assert_eq!(figures["ledger_balanced"], true, "{figures}");
 }

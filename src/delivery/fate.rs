@@ -20,6 +20,8 @@ pub(crate) enum Fate {
 thread_local! {
     /// How many [`Abandoned`] are being dropped, one in the other.
     static ABANDONING: Cell<u32> = const { Cell::new(0) };
+    /// An operator ends an earlier source for a later one: what that held is dropped by policy.
+    static CANCELLED: Cell<bool> = const { Cell::new(false) };
     /// What a drop means otherwise.
     static FATE: Cell<Fate> = const { Cell::new(Fate::Filtered) };
 }
@@ -27,12 +29,16 @@ thread_local! {
 /// Whether what is dropped here and now is not done: it is dropped by a panic, or with an operator whose stream has ended.
 /// For events of your own whose drop tells their source that they are done.
 pub fn is_abandoning() -> bool {
-    ABANDONING.get() > 0 || std::thread::panicking()
+    (ABANDONING.get() > 0 && !CANCELLED.get()) || std::thread::panicking()
 }
 
 /// What a drop means here and now.
 pub(super) fn of_a_drop() -> Fate {
-    if is_abandoning() { Fate::Abandoned } else { FATE.get() }
+    match () {
+        () if is_abandoning() => Fate::Abandoned,
+        () if CANCELLED.get() => Fate::Dropped,
+        () => FATE.get(),
+    }
 }
 
 /// Runs `f`; what is dropped in it has that fate.
@@ -47,11 +53,33 @@ pub(crate) fn with_fate<R>(fate: Fate, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Drops an item that is not done, where it is what a stream fails at.
+#[cold]
+pub(crate) fn abandon<T>(item: T) {
+    abandoning(|| drop(item));
+}
+
 /// Runs `f`; what is dropped in it is not done.
 pub(crate) fn abandoning<R>(f: impl FnOnce() -> R) -> R {
     Begin::count();
     let _end = End;
     f()
+}
+
+/// Runs `f`, which ends a source that has given way to a later one (`switch_map`): what it held is dropped by that policy,
+/// also by operators that have ended with it. Otherwise it would come again, and give way again, for ever.
+pub(crate) fn cancelled<R>(f: impl FnOnce() -> R) -> R {
+    let _outer = Was(CANCELLED.replace(true));
+    f()
+}
+
+/// Sets [`CANCELLED`] to what it was.
+struct Was(bool);
+
+impl Drop for Was {
+    fn drop(&mut self) {
+        CANCELLED.set(self.0);
+    }
 }
 
 /// Runs what goes on below something that is being dropped: another source there may begin, and its items are done as
@@ -63,7 +91,7 @@ pub(crate) fn going_on<R>(f: impl FnOnce() -> R) -> R {
             ABANDONING.set(self.0);
         }
     }
-    let _outer = Outer(ABANDONING.replace(0));
+    let _outer = (Outer(ABANDONING.replace(0)), Was(CANCELLED.replace(false)));
     f()
 }
 

@@ -78,7 +78,12 @@ impl<T> Delivery<T> {
         f: impl FnOnce(&T) -> Result<U, Reason>,
     ) -> Result<Delivery<U>, Rejected<Self>> {
         match attempt(stage, || f(&self.value)) {
-            Ok(value) => Ok(Delivery { value, receipt: self.receipt }),
+            Ok(value) => {
+                let Self { value: before, receipt } = self;
+                // Before there is something to return, which would leak if this panicked.
+                drop(before);
+                Ok(Delivery { value, receipt })
+            }
             Err(reason) => Err(Rejected::new(self, stage, reason)),
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use serde::{Deserialize, Serialize};
@@ -22,13 +22,16 @@ pub struct Position {
 
 /// Where the committed position of one source is kept.
 pub trait PositionStore {
-    /// The committed position; `None` before the first commit.
+    /// The committed position; `None` before the first commit. An [`Acknowledger`](super::Acknowledger) loads it once,
+    /// when it is made.
     ///
     /// # Errors
     /// It cannot be read, or is none.
     fn load(&mut self) -> Result<Option<Position>, PositionError>;
 
-    /// Commits a position: durable when this returns.
+    /// Commits a position: durable when this returns. Where the position has been loaded again since this one loaded it,
+    /// by the acknowledger of a new connection to the source, say, nothing is changed: what was delivered before
+    /// is delivered again, and its receipts mean nothing any more.
     ///
     /// # Errors
     /// It is not certain that it is durable; the one before may still be there.
@@ -49,23 +52,44 @@ pub struct PositionError {
 }
 
 /// Keeps nothing beyond the process: for tests, and sources that begin anew each time. Clones share the position.
+///
+/// Who has loaded it last is who may store: see [`PositionStore::store`].
 #[derive(Debug, Clone, Default)]
-pub struct MemoryPosition(Arc<Mutex<Option<Position>>>);
+pub struct MemoryPosition {
+    kept: Arc<Mutex<Kept>>,
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    position: Option<Position>,
+    generation: u64,
+}
 
 impl MemoryPosition {
     /// The committed position.
     pub fn get(&self) -> Option<Position> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept().position
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl PositionStore for MemoryPosition {
     fn load(&mut self) -> Result<Option<Position>, PositionError> {
-        Ok(self.get())
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.generation += 1;
+        self.generation = kept.generation;
+        Ok(kept.position)
     }
 
     fn store(&mut self, position: Position) -> Result<(), PositionError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(position);
+        let mut kept = self.kept();
+        if self.generation == kept.generation {
+            kept.position = Some(position);
+        }
         Ok(())
     }
 }
@@ -83,6 +107,8 @@ pub struct PositionFile {
 struct Positions {
     path: PathBuf,
     of: BTreeMap<Arc<str>, Position>,
+    /// How often each was loaded.
+    generations: BTreeMap<Arc<str>, u64>,
 }
 
 impl PositionFile {
@@ -101,29 +127,37 @@ impl PositionFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(failed(path, error)),
         };
-        Ok(Self { inner: Arc::new(Mutex::new(Positions { path, of })) })
+        Ok(Self { inner: Arc::new(Mutex::new(Positions { path, of, generations: BTreeMap::new() })) })
     }
 
     /// The position of the source of that name.
     pub fn source(&self, name: impl Into<Arc<str>>) -> SourcePosition {
-        SourcePosition { file: self.clone(), name: name.into() }
+        SourcePosition { file: self.clone(), name: name.into(), generation: 0 }
     }
 }
 
-/// The position of one source in a [`PositionFile`].
+/// The position of one source in a [`PositionFile`]. Who has loaded it last, of those that share the file, is who may store.
 #[derive(Debug, Clone)]
 pub struct SourcePosition {
     file: PositionFile,
     name: Arc<str>,
+    generation: u64,
 }
 
 impl PositionStore for SourcePosition {
     fn load(&mut self) -> Result<Option<Position>, PositionError> {
-        Ok(self.file.inner.lock().unwrap_or_else(PoisonError::into_inner).of.get(&self.name).copied())
+        let mut positions = self.file.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = positions.generations.entry(self.name.clone()).or_default();
+        *generation += 1;
+        self.generation = *generation;
+        Ok(positions.of.get(&self.name).copied())
     }
 
     fn store(&mut self, position: Position) -> Result<(), PositionError> {
         let mut positions = self.file.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if positions.generations.get(&self.name).is_some_and(|latest| *latest != self.generation) {
+            return Ok(());
+        }
         let before = positions.of.insert(self.name.clone(), position);
         if before == Some(position) {
             return Ok(());

@@ -146,6 +146,7 @@ impl<M, In> Inner<M, In> {
             if self.closed.get() {
                 let ended = guard.take();
                 drop(guard);
+                abandoning(|| drop(acts));
                 return self.release(ended);
             }
             let Some(next) = self.inbox.borrow_mut().pop_front() else { break };

@@ -32,6 +32,7 @@ use rxrust::{
 
 use crate::{
     buffer::Buffer,
+    delivery::fate::abandoning,
     error::{PanicError, StreamError, catch, drop_caught, fail, settle_with, take_failure, unhandled},
     held::Held,
     operator::{
@@ -368,11 +369,14 @@ where
     #[inline(always)]
     fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
         let Self { gate, port, batch } = self;
-        let mut inputs = iter::from_fn(|| items.pull().map(|item| port.input(Signal::Next(item))));
+        let mut pulled = iter::from_fn(|| items.pull().map(|item| port.input(Signal::Next(item))));
         while !port.is_over() && !gate.closed() {
-            let made = catch_unwind(AssertUnwindSafe(|| batch.extend(inputs.by_ref().take(BATCH))));
+            let made = catch_unwind(AssertUnwindSafe(|| batch.extend(pulled.by_ref().take(BATCH))));
             let more = batch.len() == BATCH;
-            Sc::send_all(gate, batch.drain(..));
+            let mut inputs = batch.drain(..);
+            Sc::send_all(gate, &mut inputs);
+            // The stream has ended in the middle of the batch.
+            abandoning(|| drop(inputs));
             match made {
                 Ok(()) if more => {}
                 Ok(()) => return,

@@ -310,7 +310,7 @@ impl<M, In> Inner<M, In> {
     {
         let (mut running, mut input) = (Running::new(self, boxed), Some(first));
         while !self.closed.load(Ordering::Acquire)
-            && let Some(next) = input
+            && let Some(next) = input.take()
         {
             // What is in the inbox goes first.
             if self.waiting.load(Ordering::Acquire) {
@@ -319,6 +319,10 @@ impl<M, In> Inner<M, In> {
             }
             let _: Option<Infallible> = running.on(next);
             input = inputs.next();
+        }
+        // The gate has closed meanwhile.
+        if let Some(late) = input {
+            abandoning(|| drop(late));
         }
         if let Some(noted) = running.over() {
             self.run_inbox(Running::new(self, noted), None, never);

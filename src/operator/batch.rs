@@ -16,6 +16,7 @@ use rxrust::{
 };
 
 use super::create::FromIter;
+use crate::delivery::fate::Abandoned;
 use crate::error::push;
 
 /// The most items that are made before they are handed on; how many of an iterator make a batch.
@@ -157,12 +158,12 @@ where
 
     fn subscribe(self, context: C) {
         push("from_iter", context.into_inner(), |down| {
-            let (mut items, mut over) = (self.0.0.into_iter(), false);
+            let (mut items, mut over) = (Abandoned::new(self.0.0.into_iter()), false);
             while !over && !down.is_closed() {
                 let mut room = BATCH;
                 down.next_batch(iter::from_fn(|| {
                     room = room.checked_sub(1)?;
-                    let item = items.next();
+                    let item = items.value.next();
                     over = item.is_none();
                     item
                 }));

@@ -1,4 +1,4 @@
-use std::num::NonZeroUsize;
+use std::{mem, num::NonZeroUsize};
 
 use rxrust::context::Context;
 
@@ -91,7 +91,7 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
         self.transform(|source| {
             Apply::new(
                 source,
-                WriteTo { sink, every, written: Vec::new(), failed: None, flush: flush::<T, S> },
+                WriteTo { sink, every, written: Vec::new(), torn: false, failed: None, flush: flush::<T, S> },
             )
         })
     }
@@ -105,7 +105,9 @@ pub struct WriteTo<S> {
     every: NonZeroUsize,
     /// What was written and is not flushed.
     written: Vec<Receipt>,
-    /// Of the last flush.
+    /// A write or a flush has failed or panicked: what was written may not be there, whatever a later flush says.
+    torn: bool,
+    /// How the last flush has failed.
     failed: Option<StreamError>,
     /// A function, as a `Drop` has no bounds of its own.
     flush: fn(&mut S) -> Result<(), StreamError>,
@@ -118,6 +120,7 @@ impl<S: Clone> Clone for WriteTo<S> {
             sink: self.sink.clone(),
             every: self.every,
             written: Vec::new(),
+            torn: false,
             failed: None,
             flush: self.flush,
         }
@@ -131,10 +134,15 @@ fn flush<T, S: EventSink<T>>(sink: &mut S) -> Result<(), StreamError> {
 impl<S> WriteTo<S> {
     /// Flushes, and acknowledges what was written: how many.
     fn settle(&mut self) -> Result<u64, StreamError> {
+        if mem::replace(&mut self.torn, true) {
+            self.written.drain(..).for_each(Receipt::abandon);
+            return Ok(0);
+        }
         if let Err(failure) = (self.flush)(&mut self.sink) {
             self.written.drain(..).for_each(Receipt::abandon);
             return Err(failure);
         }
+        self.torn = false;
         let settled = self.written.len() as u64;
         self.written.drain(..).for_each(Receipt::ack);
         Ok(settled)
@@ -143,7 +151,9 @@ impl<S> WriteTo<S> {
 
 impl<S> Drop for WriteTo<S> {
     fn drop(&mut self) {
-        if !self.written.is_empty() && !std::thread::panicking() {
+        if std::thread::panicking() {
+            self.written.drain(..).for_each(Receipt::abandon);
+        } else if !self.written.is_empty() {
             caught("write_to", || {
                 if let Err(failure) = self.settle() {
                     unhandled(&failure);
@@ -157,7 +167,11 @@ impl<T, S: EventSink<T>> Kernel<Delivery<T>, u64> for WriteTo<S> {
     const NAME: &'static str = "write_to";
 
     fn next(&mut self, item: Delivery<T>) -> Emit<u64> {
-        if let Err(error) = self.sink.write(&item) {
+        // Not any more, if the write returns.
+        self.torn = true;
+        let write = self.sink.write(&item);
+        self.torn = false;
+        if let Err(error) = write {
             item.abandon();
             self.written.drain(..).for_each(Receipt::abandon);
             return Emit::Fail(StreamError::source(error));

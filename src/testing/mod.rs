@@ -67,6 +67,7 @@
 //! ticks.assert_eq(&[(100, Signal::Next(0)), (450, Signal::Next(1)), (500, Signal::Next(2))]);
 //! ```
 
+mod balanced;
 mod marbles;
 mod probe;
 #[cfg(feature = "proptest")]
@@ -75,6 +76,7 @@ mod virtual_scheduler;
 mod watch;
 
 pub use crate::{assert_marbles, assert_subscriptions, gate::Signal};
+pub use balanced::{Balanced, Books, balanced};
 pub use marbles::{Cold, Hot, MarbleError, MarbleKind, MarbleSyntaxError, MarbleTask, Marbles};
 pub use probe::{Probe, Recording, record, record_during};
 pub use virtual_scheduler::{

@@ -15,6 +15,7 @@ use rxrust::{
 };
 
 use crate::{
+    delivery::fate::abandoning,
     error::StreamError,
     gate::{
         Down, Flow, Gate, GateObserver, GateOf, GateSubOf, Machine, Port, Signal, Step, SubOf, guarded, never,
@@ -228,7 +229,11 @@ impl<O: Observer<T, E>, T, E: 'static, Sub: Subscription> Machine<Race<T, E, Sub
                 Signal::Error(error) => self.down.error(error),
                 Signal::Complete => self.down.complete(),
             },
-            Race::Source(..) => Step::Continue,
+            Race::Source(_, late) => {
+                // Its source has not yet seen that it has lost.
+                abandoning(|| drop(late));
+                Step::Continue
+            }
             Race::Subscribed(number, sub) => {
                 if self.winner.get() == 0 || self.winner.get() == number {
                     self.subs.push((number, sub));

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     buffer::Buffer,
+    delivery::fate::{Fate, abandon, with_fate},
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Left, Machine, Place, Port, Right, Signal, Step,
@@ -271,8 +272,14 @@ where
 {
     fn left(&mut self, item: T) -> Step<Open<DL, DR>> {
         match self.lefts.room(K::NAME) {
-            Err(full) => return self.ends_with(full.into()),
-            Ok(Room::No) => return Step::Continue,
+            Err(full) => {
+                abandon(item);
+                return self.ends_with(full.into());
+            }
+            Ok(Room::No) => {
+                with_fate(Fate::Dropped, || drop(item));
+                return Step::Continue;
+            }
             Ok(Room::Yes(oldest)) => oldest.each(|left| self.meet.close(left, None)),
         }
         let duration = named(|| K::NAME, || (self.left_duration)(&item));
@@ -288,8 +295,14 @@ where
 
     fn right(&mut self, item: U) -> Step<Open<DL, DR>> {
         match self.rights.room(K::NAME) {
-            Err(full) => return self.ends_with(full.into()),
-            Ok(Room::No) => return Step::Continue,
+            Err(full) => {
+                abandon(item);
+                return self.ends_with(full.into());
+            }
+            Ok(Room::No) => {
+                with_fate(Fate::Dropped, || drop(item));
+                return Step::Continue;
+            }
             Ok(Room::Yes(_)) => {}
         }
         let duration = named(|| K::NAME, || (self.right_duration)(&item));

@@ -13,7 +13,7 @@ use rxrust::{
 };
 
 use crate::{
-    error::{catch, unhandled},
+    error::{catch, drop_caught, drop_done, unhandled},
     operator::share::{Hosts, IntoListener, Listener},
 };
 
@@ -106,14 +106,17 @@ impl<O: Listener<T, E>, T, E> Emitter<O, T, E> {
     #[inline]
     pub fn next(&mut self, item: T) -> Result<(), Closed> {
         if self.closed.load(Ordering::Acquire) {
-            self.down = None;
+            drop_done(self.down.take());
         }
-        let Some(down) = &mut self.down else { return Err(Closed) };
+        let Some(down) = &mut self.down else {
+            drop_caught(item);
+            return Err(Closed);
+        };
         match catch("downstream", || down.next(item)) {
             Ok(true) => Ok(()),
             Ok(false) => {
                 self.closed.store(true, Ordering::Release);
-                self.down = None;
+                drop_done(self.down.take());
                 Err(Closed)
             }
             Err(panic) => {
@@ -150,7 +153,12 @@ impl<O: Listener<T, E>, T, E> Emitter<O, T, E> {
 
     fn end(&mut self) -> Option<O> {
         let open = !self.closed.swap(true, Ordering::AcqRel);
-        self.down.take().filter(|_| open)
+        let down = self.down.take();
+        if open {
+            return down;
+        }
+        drop_done(down);
+        None
     }
 }
 
@@ -158,6 +166,9 @@ impl<O, T, E> Drop for Emitter<O, T, E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             *self.left_behind.lock().unwrap_or_else(PoisonError::into_inner) = self.down.take();
+        } else {
+            // What operators hold may panic when it is dropped.
+            drop_done(self.down.take());
         }
     }
 }

@@ -6,6 +6,7 @@ use rxrust::{
     observer::Observer,
 };
 
+use crate::delivery::fate::Abandoned;
 use crate::error::{push, push_result};
 
 /// See [`from_iter`](super::CreateOps::from_iter).
@@ -31,10 +32,12 @@ where
     #[inline]
     fn subscribe(self, context: C) {
         push("from_iter", context.into_inner(), |down| {
+            // What is left when nobody listens any more is not done.
+            let mut items = Abandoned::new(self.0.into_iter());
             if down.is_closed() {
                 return;
             }
-            for item in self.0 {
+            for item in items.value.by_ref() {
                 down.next(item);
                 if down.is_closed() {
                     return;
@@ -66,10 +69,11 @@ where
 
     fn subscribe(self, context: C) {
         push_result("from_iter_result", context.into_inner(), |down| {
+            let mut items = Abandoned::new(self.0.into_iter());
             if down.is_closed() {
                 return Ok(());
             }
-            for item in self.0 {
+            for item in items.value.by_ref() {
                 down.next(item?);
                 if down.is_closed() {
                     break;

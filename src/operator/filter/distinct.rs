@@ -1,5 +1,6 @@
 use std::hash::BuildHasher;
 
+use crate::delivery::fate::abandon;
 use crate::operator::{
     apply::{Emit, Kernel},
     key::{Key, Keys, Table},
@@ -77,6 +78,9 @@ fn pass<I>(seen: Result<&mut bool, crate::OverflowError>, item: I) -> Emit<I> {
             *seen = true;
             Emit::Item(item)
         }
-        Err(full) => Emit::Fail(full.into()),
+        Err(full) => {
+            abandon(item);
+            Emit::Fail(full.into())
+        }
     }
 }

@@ -1,4 +1,5 @@
 use crate::{
+    delivery::fate::abandon,
     error::StreamError,
     operator::apply::{Emit, Kernel},
 };
@@ -25,6 +26,7 @@ impl<I> Kernel<I, I> for Single<I> {
     #[inline]
     fn next(&mut self, item: I) -> Emit<I> {
         if self.only.is_some() {
+            abandon(item);
             return Emit::Fail(StreamError::SeveralItems(NAME));
         }
         self.only = Some(item);

@@ -1,6 +1,7 @@
 use std::hash::BuildHasher;
 
 use super::{Key, Keys, Table};
+use crate::delivery::fate::abandon;
 use crate::operator::apply::{Emit, Kernel};
 
 /// See [`count_by_key`](super::KeyOps::count_by_key).
@@ -37,7 +38,10 @@ where
                 let count = *count;
                 Emit::Item((item, count))
             }
-            Err(full) => Emit::Fail(full.into()),
+            Err(full) => {
+                abandon(item);
+                Emit::Fail(full.into())
+            }
         }
     }
 }

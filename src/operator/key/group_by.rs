@@ -10,6 +10,7 @@ use rxrust::{
 use super::{FastHasher, Key, Keys, Table};
 use crate::{
     buffer::Buffer,
+    delivery::fate::{Fate, abandon, with_fate},
     error::{StreamError, named},
     gate::{ActObserver, Down, Flow, Gate, GateSubOf, Machine, Signal, Step, SubOf, attach},
     held::QueueMeter,
@@ -267,6 +268,7 @@ where
                 Some(open) => put(&open.feed, item, buffer, keeper),
                 None => {
                     buffer.dropped(&QueueMeter::default(), 1);
+                    with_fate(Fate::Dropped, || drop(item));
                     Ok(false)
                 }
             };
@@ -288,6 +290,7 @@ where
             },
             Err(_) => {
                 let limit = groups.capacity();
+                abandon(item);
                 self.fail_all(StreamError::GroupLimitExceeded { limit })
             }
         }

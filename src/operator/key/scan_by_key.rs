@@ -1,6 +1,7 @@
 use std::hash::BuildHasher;
 
 use super::{Key, Keys, Table};
+use crate::delivery::fate::abandon;
 use crate::operator::apply::{Emit, Kernel};
 
 /// See [`scan_by_key`](super::KeyOps::scan_by_key).
@@ -38,7 +39,10 @@ where
     fn next(&mut self, item: I) -> Emit<U> {
         match self.table.get((self.key)(&item), Self::NAME, || self.seed.clone()) {
             Ok(state) => Emit::Item((self.f)(state, item)),
-            Err(full) => Emit::Fail(full.into()),
+            Err(full) => {
+                abandon(item);
+                Emit::Fail(full.into())
+            }
         }
     }
 }

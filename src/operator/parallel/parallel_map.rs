@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     dead_letter::Reason,
-    error::StreamError,
+    error::{StreamError, drop_caught},
     gate::{
         Down, Flow, Gate, GateOf, GateSubOf, Machine, SharedGate, Step, StopSubscription, SubOf, attach,
         never, settled,
@@ -231,7 +231,7 @@ where
 {
     fn next(&mut self, item: I) {
         if self.gate.closed() {
-            return;
+            return drop_caught(item);
         }
         let Queued { start, ready } = self.queue(item);
         if start {

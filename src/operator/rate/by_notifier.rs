@@ -15,6 +15,7 @@ use rxrust::{
 
 use super::Thin;
 use crate::{
+    delivery::fate::abandoning,
     error::{StreamError, caught, named},
     gate::{
         ActObserver, Down, Flow, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf, attach,
@@ -250,7 +251,7 @@ where
             }
             By::Source(Signal::Error(error)) | By::Notifier(_, Signal::Error(error)) => {
                 // A panic in a closure that is told of it must not be in the error's place.
-                caught(K::BY, || self.kernel.abandon());
+                abandoning(|| caught(K::BY, || self.kernel.abandon()));
                 self.down.error(error)
             }
             By::Subscribed(number, sub) => {

@@ -4,6 +4,7 @@ use rxrust::observer::Observer;
 
 use super::OnDropped;
 use crate::{
+    delivery::fate::abandoning,
     error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
     operator::{
@@ -130,7 +131,7 @@ where
                 self.down.complete()
             }
             Either::Left(Signal::Error(error)) | Either::Right(Signal::Error(error)) => {
-                self.keep(None);
+                abandoning(|| self.keep(None));
                 self.down.error(error)
             }
         }

@@ -1,6 +1,7 @@
 use std::hash::BuildHasher;
 
 use super::{EventTime, OnDropped, throttle_first::State};
+use crate::delivery::fate::abandon;
 use crate::operator::{
     apply::{Emit, Kernel},
     key::{Key, Keys, Table},
@@ -64,7 +65,10 @@ where
                 self.on_dropped.dropped(item);
                 Emit::Skip
             }
-            Err(full) => Emit::Fail(full.into()),
+            Err(full) => {
+                abandon(item);
+                Emit::Fail(full.into())
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     subject::{Cast, Hosts, IntoListener, Latest, Listener, Subscriber},
 };
 use crate::{
-    delivery::fate::going_on,
+    delivery::fate::{abandoning, going_on},
     error::{PanicError, StreamError, catch, drop_caught, named, take_failure, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, SubOf, guarded, settled},
     operator::batch::BatchObserver,
@@ -415,13 +415,15 @@ where
         match input {
             ShareIn::Source(run, signal) if run == current => match signal {
                 // Sent by `on`.
-                Signal::Next(_) => {}
+                Signal::Next(late) => abandoning(|| drop(late)),
                 Signal::Complete => self.end(Ok(())),
                 Signal::Error(error) => self.end(Err(error)),
             },
             ShareIn::Gone(run, failure) if run == current => self.lose(failure),
             ShareIn::Gone(_, Some(failure)) => unhandled(&failure),
-            ShareIn::Source(..) | ShareIn::Gone(..) => {}
+            // Of a run that nobody listens to any more.
+            ShareIn::Source(_, late) => abandoning(|| drop(late)),
+            ShareIn::Gone(..) => {}
             ShareIn::Connected(run, connection) => {
                 self.connecting = false;
                 if run == current {

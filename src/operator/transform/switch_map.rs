@@ -1,6 +1,7 @@
 use std::{
     collections::VecDeque,
     marker::PhantomData,
+    mem,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -15,6 +16,7 @@ use rxrust::{
 };
 
 use crate::{
+    delivery::fate::cancelled,
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf,
@@ -218,6 +220,7 @@ where
         match input {
             Switch::Inner(number, signal) => {
                 if number != self.latest.load(Ordering::Relaxed) {
+                    cancelled(|| drop(signal));
                     return Step::Continue;
                 }
                 match signal {
@@ -234,7 +237,9 @@ where
                 // The one before is over from here on, even while we are below its `next`.
                 self.latest.fetch_add(1, Ordering::Relaxed);
                 self.live = false;
-                self.current = None;
+                // What it holds, and what waits, gives way to this item.
+                let (earlier, waiting) = (self.current.take(), mem::take(&mut self.waiting));
+                cancelled(|| drop((earlier, waiting)));
                 self.waiting.push_back(item);
                 self.advance()
             }
@@ -247,6 +252,8 @@ where
                 self.subscribing = false;
                 if self.live && number == self.latest.load(Ordering::Relaxed) {
                     self.current = sub;
+                } else {
+                    cancelled(|| drop(sub));
                 }
                 self.advance()
             }

@@ -20,7 +20,8 @@ use super::{
 use crate::{
     buffer::Overflow,
     dead_letter::{Reason, Rejected},
-    error::{PanicError, StreamError},
+    delivery::fate::{Fate, with_fate},
+    error::{PanicError, StreamError, drop_caught},
     gate::{Down, Machine, Signal, Step},
     held::QueueMeter,
     operator::error::{Next, Outcome},
@@ -144,6 +145,8 @@ where
         if self.listening {
             let step: Step<Infallible> = self.down.next(done);
             self.listening = step == Step::Continue && !self.cancel.cancelled();
+        } else {
+            drop_caught(done);
         }
     }
 
@@ -193,7 +196,10 @@ where
         let capacity = self.retry.buffer.capacity();
         if self.held >= capacity.saturating_add(self.concurrency) {
             match self.retry.buffer.overflow() {
-                Overflow::Error | Overflow::Block => return self.down.fail(self.retry.buffer.full(NAME)),
+                Overflow::Error | Overflow::Block => {
+                    drop_caught(item);
+                    return self.down.fail(self.retry.buffer.full(NAME));
+                }
                 Overflow::Reject => {
                     let reason = Reason::Overflow { capacity: capacity as u64 };
                     self.send(Err(Rejected::new(item, self.retry.stage, reason).with_attempts(0)));
@@ -242,7 +248,7 @@ where
 
     fn drop_counted(&self, item: I) -> Step<Infallible> {
         self.retry.buffer.dropped(&self.meter, 1);
-        drop(item);
+        with_fate(Fate::Dropped, || drop(item));
         Step::Continue
     }
 
@@ -285,6 +291,7 @@ where
             }
             Next::Skip => {
                 self.retry.skip();
+                with_fate(Fate::Dropped, || drop(failed));
                 self.vanish(number, key);
             }
             Next::GiveUp | Next::Fatal | Next::Fail => {

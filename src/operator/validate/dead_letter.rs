@@ -47,7 +47,7 @@ fn done<I>(item: I) {
 /// It is not: the source is to send the item again.
 #[cold]
 fn abandon<I>(item: I) {
-    abandoning(|| drop(item));
+    going_on(|| abandoning(|| drop(item)));
 }
 
 impl<Q: DeadLetterQueue, S: Clock, I: Payload, L: Limits> DeadLetters<Q, S, I, L> {

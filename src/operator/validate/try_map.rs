@@ -18,7 +18,13 @@ where
 
     #[inline(always)]
     fn next(&mut self, item: I) -> Emit<Result<T, Rejected<I>>> {
-        let done = attempt(self.stage, || (self.f)(&item));
-        Emit::Item(done.map_err(|reason| Rejected::new(item, self.stage, reason)))
+        Emit::Item(match attempt(self.stage, || (self.f)(&item)) {
+            Ok(value) => {
+                // Before there is something to return, which would leak if this panicked.
+                drop(item);
+                Ok(value)
+            }
+            Err(reason) => Err(Rejected::new(item, self.stage, reason)),
+        })
     }
 }

@@ -7,6 +7,7 @@ use super::event_retry::{AnyKey, Entry, EventRetry, Failed, KeyLines, OrderKey, 
 use crate::{
     buffer::Overflow,
     dead_letter::{Reason, Rejected},
+    delivery::fate::{Fate, abandon, with_fate},
     error::{PanicError, StreamError, catch},
     held::QueueMeter,
     operator::{
@@ -115,6 +116,8 @@ where
             let (reason, next) = match tried {
                 Ok(Ok(value)) => {
                     retry.outcome(permit, Outcome::Good, clock);
+                    // Before there is something to return, which would leak if this panicked.
+                    drop(item);
                     return Attempt::Settled(Ok(value));
                 }
                 Ok(Err(reason)) => {
@@ -141,6 +144,7 @@ where
                 }
                 Next::Skip => {
                     retry.skip();
+                    with_fate(Fate::Dropped, || drop(item));
                     return Attempt::Skipped;
                 }
                 Next::Fail => return Attempt::Fatal(failed(item, past, reason)),
@@ -186,13 +190,15 @@ where
             }
             Overflow::DropOldest => {
                 buffer.dropped(&self.meter, 1);
-                drop(self.give_up_head());
+                let oldest = self.give_up_head();
+                with_fate(Fate::Dropped, || drop(oldest));
             }
             // The arriving one is the newest; what is done keeps its place.
             Overflow::Latest => {
                 while matches!(self.line.front(), Some(Place::Waits(_))) {
                     self.retry.buffer.dropped(&self.meter, 1);
-                    drop(self.give_up_head());
+                    let oldest = self.give_up_head();
+                    with_fate(Fate::Dropped, || drop(oldest));
                 }
             }
             Overflow::Reject => {
@@ -213,7 +219,10 @@ where
         let buffer = &self.retry.buffer;
         if self.held() >= buffer.capacity() {
             match buffer.overflow() {
-                Overflow::Error | Overflow::Block => return Err(buffer.full(NAME).into()),
+                Overflow::Error | Overflow::Block => {
+                    abandon(failed);
+                    return Err(buffer.full(NAME).into());
+                }
                 Overflow::Reject => {
                     let reason = Reason::Overflow { capacity: buffer.capacity() as u64 };
                     let failed = if failed.past.attempts == 0 { Failed { reason, ..failed } } else { failed };
@@ -221,17 +230,21 @@ where
                 }
                 Overflow::DropNewest => {
                     buffer.dropped(&self.meter, 1);
+                    with_fate(Fate::Dropped, || drop(failed));
                     return Ok(None);
                 }
                 Overflow::DropOldest => {
                     buffer.dropped(&self.meter, 1);
                     if let Some((_, oldest)) = self.waiting.pop_first() {
-                        self.free(oldest.key, now);
+                        let key = oldest.key;
+                        with_fate(Fate::Dropped, || drop(oldest));
+                        self.free(key, now);
                     }
                 }
                 Overflow::Latest => {
                     buffer.dropped(&self.meter, self.waiting.len() as u64);
-                    drop(std::mem::take(&mut self.waiting));
+                    let all = std::mem::take(&mut self.waiting);
+                    with_fate(Fate::Dropped, || drop(all));
                 }
             }
         }
@@ -261,8 +274,16 @@ where
     fn arrive(&mut self, item: I, clock: &impl Clock) -> Out<I, T> {
         // Ordered, one at most comes out: what is left there is for the timer.
         let mut out = self.head();
-        if self.make_room(&mut out)? {
-            return Ok(out);
+        match self.make_room(&mut out) {
+            Ok(false) => {}
+            Ok(true) => {
+                with_fate(Fate::Dropped, || drop(item));
+                return Ok(out);
+            }
+            Err(full) => {
+                abandon((item, out));
+                return Err(full);
+            }
         }
         self.retry.policy.event();
         let key = self.retry.key(&item);
@@ -455,7 +476,10 @@ where
         let out = if self.is_over() && !self.guarded {
             // Most items: nothing waits, and it settles at once.
             match self.try_once(&item) {
-                Ok(Ok(value)) => return Emit::Item(Ok(value)),
+                Ok(Ok(value)) => {
+                    drop(item);
+                    return Emit::Item(Ok(value));
+                }
                 failed => self.enter(item, None, failed, 0, None, time.clock()),
             }
         } else {

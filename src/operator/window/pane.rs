@@ -17,6 +17,7 @@ use rxrust::{
 use super::{Keeper, Live};
 use crate::{
     buffer::Buffer,
+    delivery::fate::{Fate, with_fate},
     error::{StreamError, catch, drop_caught, drop_done, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, StopSubscription, never},
     held::Held,
@@ -120,6 +121,7 @@ impl<T, E, Sc: Hosts<T, E>> WindowFeed<T, E, Sc> {
     #[inline]
     pub(crate) fn next(&self, item: T) -> bool {
         if self.gate.closed() || !self.fed.add(Sc::THREADS) {
+            with_fate(Fate::Dropped, || drop(item));
             return false;
         }
         Sc::send(&self.gate, PaneIn::Signal(Signal::Next(item)), never);
@@ -216,7 +218,11 @@ impl<T, E, Sc: Hosts<T, E>> Pane<T, E, Sc> {
                 Err(panic) => self.tell(End::Failure(panic.into())),
             },
             None if self.end.is_none() => self.wait(item),
-            None => Step::Continue,
+            None => {
+                // The window has failed, and has not been subscribed.
+                drop_caught(item);
+                Step::Continue
+            }
         }
     }
 
