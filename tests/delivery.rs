@@ -1,5 +1,8 @@
 //! At least once, from source to sink, through every kind of operator: what is done is committed, what is not comes again.
 
+#[path = "common/numbers.rs"]
+mod numbers;
+
 use std::{
     cell::RefCell,
     num::NonZeroUsize,
@@ -8,48 +11,13 @@ use std::{
     time::Duration,
 };
 
+use numbers::Source;
 use rxevents::{
-    delivery::{AckPolicy, DeliveryCounts, MemoryPosition, Position},
+    delivery::{AckPolicy, MemoryPosition, Position},
     prelude::*,
     source::Replayed,
-    testing::{Balanced, VirtualScheduler, balanced},
+    testing::VirtualScheduler,
 };
-
-/// A source of `0..n`, of which it says how far it was committed.
-struct Source {
-    acks: Acknowledger,
-    position: MemoryPosition,
-    /// Looks at the books when the test is over.
-    books: Balanced<Acknowledger>,
-}
-
-impl Source {
-    fn new() -> Self {
-        Self::with(AckPolicy::default().commit_every(1))
-    }
-
-    fn with(policy: AckPolicy) -> Self {
-        let position = MemoryPosition::default();
-        let acks = Acknowledger::with("numbers", position.clone(), policy).unwrap();
-        let books = balanced(&acks).holding();
-        Self { acks, position, books }
-    }
-
-    fn items(&self, n: u64) -> impl Iterator<Item = Result<Delivery<u64>, StreamError>> + use<> {
-        self.acks.resume(Replayed::new(0..n)).unwrap()
-    }
-
-    /// How many are committed, with the books balanced.
-    fn committed(&self) -> u64 {
-        self.acks.commit().unwrap();
-        self.counts().check().unwrap();
-        self.position.get().unwrap_or_default().lines
-    }
-
-    fn counts(&self) -> DeliveryCounts {
-        self.acks.counts()
-    }
-}
 
 type Kept<T> = Rc<RefCell<Vec<T>>>;
 

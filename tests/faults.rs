@@ -6,6 +6,8 @@
 
 #[path = "faults/named.rs"]
 mod named;
+#[path = "common/numbers.rs"]
+mod numbers;
 #[path = "faults/shapes.rs"]
 mod shapes;
 #[path = "faults/soak.rs"]

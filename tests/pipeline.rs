@@ -12,7 +12,7 @@ use rxevents::{
     delivery::{AckPolicy, Deliveries, MemoryPosition},
     prelude::*,
     source::Replayed,
-    testing::{VirtualScheduler, record},
+    testing::{VirtualScheduler, balanced, record},
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -122,6 +122,7 @@ fn a_part_filled_batch_is_sent_at_the_shutdown() {
     let pipeline = Pipeline::new("p");
     let (acks, position) = acks();
     pipeline.acknowledges(&acks);
+    let _books = balanced(&pipeline);
     let stored = Stored::default();
     let mut entrance = Local::subject::<Delivery<u64>, StreamError>();
     entrance
@@ -169,6 +170,7 @@ fn a_shared_source_is_stopped_from_another_thread() {
     let stop = pipeline.clone();
     let (acks, position) = acks();
     pipeline.acknowledges(&acks);
+    let _books = balanced(&pipeline);
     let worker = std::thread::spawn(move || {
         let stored = Stored::default();
         Shared::from_iter_result(acks.resume(Replayed::new(0_u64..)).unwrap())
@@ -365,6 +367,7 @@ fn stages_behind_a_thread_are_waited_for() {
     let pipeline = Pipeline::new("p");
     let (acks, position) = acks();
     pipeline.acknowledges(&acks);
+    let _books = balanced(&pipeline);
     let buffer = Buffer::new(1_000);
     Shared::from_iter_result(acks.deliver(0..1_000_u64))
         .stoppable(&pipeline, "numbers")

@@ -327,6 +327,35 @@ where
     }
 }
 
+/// The ends are passed on.
+macro_rules! passes_on {
+    ($error:ident) => {
+        fn error(self, error: $error) {
+            self.down.error(error);
+        }
+
+        fn complete(self) {
+            self.down.complete();
+        }
+
+        #[inline]
+        fn is_closed(&self) -> bool {
+            self.down.is_closed()
+        }
+    };
+}
+
+/// The items of a batch are counted as they are asked for.
+macro_rules! counts_batch {
+    ($item:ident) => {
+        #[inline(always)]
+        fn take_batch<B: Batch<$item>>(&mut self, items: &mut B) {
+            let Self { down, counter, .. } = self;
+            down.take_batch(&mut Counted { items, counter });
+        }
+    };
+}
+
 /// The observer of an [`Enter`].
 pub struct EnterObserver<O, S> {
     down: O,
@@ -366,18 +395,7 @@ where
         self.down.next(item);
     }
 
-    fn error(self, error: E) {
-        self.down.error(error);
-    }
-
-    fn complete(self) {
-        self.down.complete();
-    }
-
-    #[inline]
-    fn is_closed(&self) -> bool {
-        self.down.is_closed()
-    }
+    passes_on!(E);
 }
 
 /// The items of a batch, counted as they are asked for.
@@ -401,11 +419,7 @@ where
     O: BatchObserver<I, E>,
     S: Clock,
 {
-    #[inline(always)]
-    fn take_batch<B: Batch<I>>(&mut self, items: &mut B) {
-        let Self { down, counter, .. } = self;
-        down.take_batch(&mut Counted { items, counter });
-    }
+    counts_batch!(I);
 }
 
 /// The observer of an [`Exit`].
@@ -443,18 +457,7 @@ where
         self.down.next(item);
     }
 
-    fn error(self, error: E) {
-        self.down.error(error);
-    }
-
-    fn complete(self) {
-        self.down.complete();
-    }
-
-    #[inline]
-    fn is_closed(&self) -> bool {
-        self.down.is_closed()
-    }
+    passes_on!(E);
 }
 
 impl<O, S, T, E> BatchObserver<T, E> for ExitObserver<O, S>
@@ -462,11 +465,7 @@ where
     O: BatchObserver<T, E>,
     S: Clock,
 {
-    #[inline(always)]
-    fn take_batch<B: Batch<T>>(&mut self, items: &mut B) {
-        let Self { down, counter, .. } = self;
-        down.take_batch(&mut Counted { items, counter });
-    }
+    counts_batch!(T);
 }
 
 /// Counts what a source yields; for [`Stoppable`](super::Stoppable).

@@ -8,37 +8,12 @@ use std::{
     time::Duration,
 };
 
+use crate::numbers::Source;
 use rxevents::{
-    delivery::{AckPolicy, DeliveryCounts, MemoryPosition, Position},
+    delivery::{AckPolicy, MemoryPosition, Position},
     prelude::*,
-    source::Replayed,
-    testing::{Balanced, VirtualScheduler, balanced},
+    testing::{VirtualScheduler, balanced},
 };
-
-struct Source {
-    acks: Acknowledger,
-    /// Looks at the books when the test is over.
-    _books: Balanced<Acknowledger>,
-}
-
-impl Source {
-    fn new() -> Self {
-        let policy = AckPolicy::default().commit_every(1);
-        let acks = Acknowledger::with("numbers", MemoryPosition::default(), policy).unwrap();
-        let books = balanced(&acks).holding();
-        Self { acks, _books: books }
-    }
-
-    fn items(&self, n: u64) -> impl Iterator<Item = Result<Delivery<u64>, StreamError>> + use<> {
-        self.acks.resume(Replayed::new(0..n)).unwrap()
-    }
-
-    fn counts(&self) -> DeliveryCounts {
-        let counts = self.acks.counts();
-        counts.check().unwrap();
-        counts
-    }
-}
 
 fn ignored(_: StreamError) {}
 
