@@ -503,3 +503,66 @@ fn parallel_work_is_committed_in_the_order_of_the_source() {
     assert_eq!(source.committed(), 1_000);
     assert_eq!((source.counts().delivered, source.counts().filtered), (990, 10));
 }
+
+/// What is written and not flushed does not keep the source from going on, in whatever proportion others are left out.
+#[test]
+fn a_source_without_room_has_the_sinks_flushed() {
+    for (most, part) in [(10, 1), (10, 7), (10, 1_000), (1, 3)] {
+        let source = Source::with(AckPolicy::default().max_in_flight(most));
+        let stored = Arc::new(Mutex::new(vec![]));
+        Local::from_iter_result(source.items(1_000))
+            .filter(move |n| **n % part == 0)
+            .write_to(stored.clone())
+            .on_error_route(observer(unexpected))
+            .subscribe(drop);
+        assert_eq!(
+            (source.committed(), stored.lock().unwrap().len() as u64),
+            (1_000, 1_000_u64.div_ceil(part))
+        );
+    }
+}
+
+#[test]
+fn a_waiting_stream_has_the_sinks_flushed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let source = Source::with(AckPolicy::default().max_in_flight(10));
+    let stored = Arc::new(Mutex::new(vec![]));
+    let numbers = source.acks.deliver_stream(futures::stream::iter(0..1_000_u64));
+    let (done, ended) = tokio::sync::oneshot::channel();
+    let written = stored.clone();
+    runtime.block_on(tokio::task::LocalSet::new().run_until(async move {
+        Local::from_stream_result(numbers)
+            .observe_on_with(LocalScheduler, Buffer::new(100))
+            .filter(|n| **n % 3 == 0)
+            .write_to(written)
+            .finalize(move || done.send(()).unwrap())
+            .on_error_route(observer(unexpected))
+            .subscribe(drop);
+        ended.await.unwrap();
+    }));
+    assert_eq!((source.committed(), stored.lock().unwrap().len()), (1_000, 334));
+}
+
+#[test]
+fn a_sink_that_fails_when_the_source_has_it_flushed_fails_the_stream() {
+    struct Full;
+    impl EventSink<u64> for Full {
+        type Error = std::io::Error;
+        fn write(&mut self, _: &u64) -> Result<(), std::io::Error> {
+            Ok(())
+        }
+        fn flush(&mut self) -> Result<(), std::io::Error> {
+            Err(std::io::Error::other("disk full"))
+        }
+    }
+    let source = Source::with(AckPolicy::default().max_in_flight(10));
+    let routed = Arc::new(Mutex::new(vec![]));
+    let route = routed.clone();
+    Local::from_iter_result(source.items(100))
+        .write_to(Full)
+        .on_error_route(observer(move |error: StreamError| route.lock().unwrap().push(error.to_string())))
+        .subscribe(drop);
+    assert_eq!(source.committed(), 0);
+    assert_eq!(routed.lock().unwrap().len(), 1);
+    assert_eq!((source.counts().abandoned, source.counts().taken), (10, 10));
+}

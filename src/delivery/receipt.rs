@@ -1,12 +1,12 @@
 use std::{
     fmt::{self, Debug},
     mem,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use super::{
     fate::{self, Fate},
-    tracker::Tracker,
+    tracker::{Flush, Tracker},
 };
 use crate::dead_letter::Origin;
 
@@ -26,6 +26,10 @@ enum Parts {
     One(Part),
     Many(Vec<Part>),
 }
+
+/// Which source it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SourceId(usize);
 
 /// One delivery of a source.
 struct Part {
@@ -92,6 +96,21 @@ impl Receipt {
             Parts::One(part) => std::slice::from_mut(part),
             Parts::Many(parts) => parts,
         }
+    }
+
+    /// The source of the first of its events.
+    pub(crate) fn source(&self) -> Option<SourceId> {
+        self.parts().first().map(|part| SourceId(Arc::as_ptr(&part.tracker) as usize))
+    }
+
+    /// Has its sources flush that when they have no room.
+    pub(crate) fn flushes(&self, flush: Weak<dyn Flush>) {
+        self.parts().iter().for_each(|part| part.tracker.flushes(flush.clone()));
+    }
+
+    /// Whether a source waits for room.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.parts().iter().any(|part| part.tracker.is_awaited())
     }
 
     /// How many events of sources it is for.

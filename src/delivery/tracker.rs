@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
@@ -26,6 +26,12 @@ const DONE: u32 = u32::MAX;
 /// Who waits for room looks by himself, too.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+/// What keeps deliveries until it is flushed.
+pub(crate) trait Flush: Send + Sync {
+    /// Makes what was written durable, and acknowledges it.
+    fn flush(&self);
+}
+
 /// The deliveries of one source: a ring of places, each a count of those who hold its delivery.
 pub(super) struct Tracker {
     pub(super) name: Arc<str>,
@@ -45,6 +51,8 @@ pub(super) struct Tracker {
     /// Somebody waits for room.
     wanted: AtomicBool,
     waker: Mutex<Option<Waker>>,
+    /// What may keep deliveries that others wait for.
+    flushes: Mutex<Vec<Weak<dyn Flush>>>,
     /// The source yields nothing more: who is the last to be done commits.
     over: AtomicBool,
 }
@@ -99,6 +107,7 @@ impl Tracker {
             room: Condvar::new(),
             wanted: AtomicBool::new(false),
             waker: Mutex::new(None),
+            flushes: Mutex::default(),
             over: AtomicBool::new(false),
         }
     }
@@ -133,6 +142,26 @@ impl Tracker {
     pub(super) fn has_room(&self) -> bool {
         self.issued.load(Ordering::Relaxed) - self.seen.load(Ordering::Relaxed) < self.max_in_flight
             || self.has_room_after(&mut lock(&self.prefix))
+            || self.has_room_after_a_flush()
+    }
+
+    /// Has those flushed who keep deliveries until then.
+    #[cold]
+    fn has_room_after_a_flush(&self) -> bool {
+        let flushes: Vec<_> = {
+            let mut flushes = lock(&self.flushes);
+            flushes.retain(|flush| flush.strong_count() > 0);
+            flushes.iter().filter_map(Weak::upgrade).collect()
+        };
+        flushes.iter().for_each(|flush| flush.flush());
+        self.has_room_after(&mut lock(&self.prefix))
+    }
+
+    /// Has that flushed when there is no room.
+    pub(super) fn flushes(&self, flush: Weak<dyn Flush>) {
+        let mut flushes = lock(&self.flushes);
+        flushes.retain(|other| other.strong_count() > 0 && !Weak::ptr_eq(other, &flush));
+        flushes.push(flush);
     }
 
     fn has_room_after(&self, prefix: &mut Prefix) -> bool {
@@ -149,21 +178,26 @@ impl Tracker {
         self.abandoned.load(Ordering::SeqCst) > 0
     }
 
+    /// Whether somebody waits for room.
+    #[inline]
+    pub(super) fn is_awaited(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst)
+    }
+
     /// Waits until there is room; `false`: there will be none.
     pub(super) fn wait_for_room(&self) -> bool {
-        let mut prefix = lock(&self.prefix);
-        loop {
-            self.wanted.store(true, Ordering::SeqCst);
-            let room = self.has_room_after(&mut prefix);
-            if room || self.is_stuck() {
-                self.wanted.store(false, Ordering::SeqCst);
-                return room;
+        while !self.has_room() {
+            if self.is_stuck() {
+                return false;
             }
-            prefix = match self.room.wait_timeout(prefix, LOOK_AGAIN) {
-                Ok((prefix, _)) => prefix,
-                Err(poisoned) => poisoned.into_inner().0,
-            };
+            self.wanted.store(true, Ordering::SeqCst);
+            let mut prefix = lock(&self.prefix);
+            if !self.has_room_after(&mut prefix) {
+                drop(self.room.wait_timeout(prefix, LOOK_AGAIN));
+            }
+            self.wanted.store(false, Ordering::SeqCst);
         }
+        true
     }
 
     /// Whether there is room; otherwise `waker` is called when there is.

@@ -1,11 +1,15 @@
-use std::{mem, num::NonZeroUsize};
+use std::{
+    mem,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use rxrust::context::Context;
 
 use super::EventSink;
 use crate::{
-    delivery::{Delivery, Receipt},
-    error::{StreamError, caught, unhandled},
+    delivery::{Delivery, Flush, Receipt, SourceId},
+    error::{StreamError, catch, caught, unhandled},
     operator::{
         Events,
         apply::{Apply, Emit, Kernel},
@@ -30,6 +34,8 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
     /// last flush is acknowledged: its source delivers it again. So a value may be written twice; a sink that knows its
     /// keys writes it once ([`JsonlSink::deduplicated`](super::JsonlSink::deduplicated)). Unsubscribed, or when the source
     /// goes away, what was written is flushed and acknowledged.
+    ///
+    /// When a source has no room for more in flight, it has this flushed, too: so what is not flushed never holds it up.
     ///
     /// Memory: the receipts of the deliveries that are not flushed.
     ///
@@ -57,7 +63,7 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
     ) -> Self::With<Apply<<Self as Context>::Inner, WriteTo<S>, Delivery<T>, u64>>
     where
         Self: Events<Delivery<T>, E>,
-        S: EventSink<T>,
+        S: EventSink<T> + Send + 'static,
     {
         self.write_to_every(FLUSH_EVERY, sink)
     }
@@ -85,45 +91,47 @@ pub trait SinkOps: rxrust::observable::Observable + 'static {
     ) -> Self::With<Apply<<Self as Context>::Inner, WriteTo<S>, Delivery<T>, u64>>
     where
         Self: Events<Delivery<T>, E>,
-        S: EventSink<T>,
+        S: EventSink<T> + Send + 'static,
     {
         let every = NonZeroUsize::new(every).unwrap_or(NonZeroUsize::MIN);
-        self.transform(|source| {
-            Apply::new(
-                source,
-                WriteTo { sink, every, written: Vec::new(), torn: false, failed: None, flush: flush::<T, S> },
-            )
-        })
+        self.transform(|source| Apply::new(source, WriteTo::new(sink, every, flush::<T, S>)))
     }
 }
 
 impl<S: rxrust::observable::Observable + 'static> SinkOps for S {}
 
 /// See [`write_to`](SinkOps::write_to).
-pub struct WriteTo<S> {
-    sink: S,
+pub struct WriteTo<S: Send + 'static> {
+    state: Arc<Mutex<State<S>>>,
     every: NonZeroUsize,
+    /// The source whose deliveries come, which asks for a flush when it has no room.
+    source: Option<SourceId>,
+}
+
+/// Shared with the source, which may have it flushed.
+struct State<S> {
+    sink: S,
     /// What was written and is not flushed.
     written: Vec<Receipt>,
+    /// How many were acknowledged since that was said.
+    settled: u64,
     /// A write or a flush has failed or panicked: what was written may not be there, whatever a later flush says.
     torn: bool,
-    /// How the last flush has failed.
+    /// How a flush has failed.
     failed: Option<StreamError>,
     /// A function, as a `Drop` has no bounds of its own.
     flush: fn(&mut S) -> Result<(), StreamError>,
 }
 
+fn lock<S>(state: &Mutex<State<S>>) -> MutexGuard<'_, State<S>> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A clone is another subscription, which has written nothing yet.
-impl<S: Clone> Clone for WriteTo<S> {
+impl<S: Clone + Send + 'static> Clone for WriteTo<S> {
     fn clone(&self) -> Self {
-        Self {
-            sink: self.sink.clone(),
-            every: self.every,
-            written: Vec::new(),
-            torn: false,
-            failed: None,
-            flush: self.flush,
-        }
+        let state = lock(&self.state);
+        Self::new(state.sink.clone(), self.every, state.flush)
     }
 }
 
@@ -131,31 +139,56 @@ fn flush<T, S: EventSink<T>>(sink: &mut S) -> Result<(), StreamError> {
     sink.flush().map_err(StreamError::source)
 }
 
-impl<S> WriteTo<S> {
-    /// Flushes, and acknowledges what was written: how many.
-    fn settle(&mut self) -> Result<u64, StreamError> {
+impl<S: Send + 'static> WriteTo<S> {
+    fn new(sink: S, every: NonZeroUsize, flush: fn(&mut S) -> Result<(), StreamError>) -> Self {
+        let state = State { sink, written: Vec::new(), settled: 0, torn: false, failed: None, flush };
+        Self { state: Arc::new(Mutex::new(state)), every, source: None }
+    }
+}
+
+impl<S> State<S> {
+    /// Flushes, and acknowledges what was written.
+    fn settle(&mut self) -> Result<(), StreamError> {
+        if let Some(failure) = self.failed.take() {
+            return Err(failure);
+        }
+        if self.written.is_empty() {
+            return Ok(());
+        }
         if mem::replace(&mut self.torn, true) {
             self.written.drain(..).for_each(Receipt::abandon);
-            return Ok(0);
+            return Ok(());
         }
         if let Err(failure) = (self.flush)(&mut self.sink) {
             self.written.drain(..).for_each(Receipt::abandon);
             return Err(failure);
         }
         self.torn = false;
-        let settled = self.written.len() as u64;
+        self.settled += self.written.len() as u64;
         self.written.drain(..).for_each(Receipt::ack);
-        Ok(settled)
+        Ok(())
     }
 }
 
-impl<S> Drop for WriteTo<S> {
+/// For a source without room: what is not flushed takes it up, and perhaps nothing more comes to the sink for long.
+impl<S: Send + 'static> Flush for Mutex<State<S>> {
+    fn flush(&self) {
+        let mut state = lock(self);
+        let settled = catch("write_to", || state.settle());
+        if let Err(failure) = settled.unwrap_or_else(|panic| Err(panic.into())) {
+            state.failed = Some(failure);
+        }
+    }
+}
+
+impl<S: Send + 'static> Drop for WriteTo<S> {
     fn drop(&mut self) {
+        let mut state = lock(&self.state);
         if std::thread::panicking() {
-            self.written.drain(..).for_each(Receipt::abandon);
-        } else if !self.written.is_empty() {
+            state.written.drain(..).for_each(Receipt::abandon);
+        } else {
             caught("write_to", || {
-                if let Err(failure) = self.settle() {
+                if let Err(failure) = state.settle() {
                     unhandled(&failure);
                 }
             });
@@ -163,43 +196,48 @@ impl<S> Drop for WriteTo<S> {
     }
 }
 
-impl<T, S: EventSink<T>> Kernel<Delivery<T>, u64> for WriteTo<S> {
+impl<T, S: EventSink<T> + Send + 'static> Kernel<Delivery<T>, u64> for WriteTo<S> {
     const NAME: &'static str = "write_to";
 
     fn next(&mut self, item: Delivery<T>) -> Emit<u64> {
+        if item.receipt().source() != self.source {
+            self.source = item.receipt().source();
+            let flush: Arc<dyn Flush> = self.state.clone();
+            item.receipt().flushes(Arc::downgrade(&flush));
+        }
+        let mut state = lock(&self.state);
         // Not any more, if the write returns.
-        self.torn = true;
-        let write = self.sink.write(&item);
-        self.torn = false;
+        let torn = mem::replace(&mut state.torn, true);
+        let write = state.sink.write(&item);
+        state.torn = torn;
         if let Err(error) = write {
             item.abandon();
-            self.written.drain(..).for_each(Receipt::abandon);
+            state.written.drain(..).for_each(Receipt::abandon);
             return Emit::Fail(StreamError::source(error));
         }
         let (_, receipt) = item.into_parts();
-        self.written.push(receipt);
-        if self.written.len() < self.every.get() {
+        let awaited = receipt.is_awaited();
+        state.written.push(receipt);
+        if state.written.len() < self.every.get() && !awaited && state.failed.is_none() {
             return Emit::Skip;
         }
-        match self.settle() {
-            Ok(settled) => Emit::Item(settled),
+        match state.settle() {
+            Ok(()) => Emit::Item(mem::take(&mut state.settled)),
             Err(failure) => Emit::Fail(failure),
         }
     }
 
     fn finish(&mut self) -> Option<u64> {
-        if self.written.is_empty() {
+        let mut state = lock(&self.state);
+        if let Err(failure) = state.settle() {
+            state.failed = Some(failure);
             return None;
         }
-        self.settle().map_err(|failure| self.failed = Some(failure)).ok()
+        Some(mem::take(&mut state.settled)).filter(|settled| *settled > 0)
     }
 
     /// After an error of the source, too.
     fn end(&mut self) -> Result<(), StreamError> {
-        match self.failed.take() {
-            Some(failure) => Err(failure),
-            None if self.written.is_empty() => Ok(()),
-            None => self.settle().map(drop),
-        }
+        lock(&self.state).settle()
     }
 }
