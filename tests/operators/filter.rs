@@ -26,8 +26,8 @@ marbles! {
     filter_an_error: |s| s.cold("2-1#").filter(even), "2--#";
 
     take: |s| s.cold("-a-b-c-d").take(2), "-a-(b|)";
-    take_none: |s| s.cold("--a-b").take(0), "|";
-    take_none_of_nothing: |s| s.cold("--|").take(0), "|";
+    take_none: |s| s.cold("--a-b").take(0), "--|";
+    take_none_of_nothing: |s| s.cold("--|").take(0), "--|";
     take_all: |s| s.cold("a-b|").take(usize::MAX), "a-b|";
     take_more_than_there_are: |s| s.cold("a-b|").take(3), "a-b|";
     take_before_an_error: |s| s.cold("a-b#").take(2), "a-(b|)";

@@ -716,7 +716,7 @@ fn concat_map_drains_its_queue_without_recursion() {
         let (mut outer, first, log) = (numbers(), numbers(), Log::<i32, Infallible>::default());
         let inner = first.clone();
         let f = move |v| Kind::of(v).merge(inner.clone().take(usize::from(v == 0)));
-        // The inner one of the first item ends late, those of the others at once.
+        // The inner one of the first item ends late, those of the others with `take(0)`'s first item.
         let mut end = first.clone();
         outer
             .clone()

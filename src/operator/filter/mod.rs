@@ -72,7 +72,7 @@ pub trait FilterOps: Observable + 'static {
     }
 
     /// The first `count` items, then the end (ReactiveX `take`). The source is stopped with the last of them, also
-    /// an endless one; with `take(0)` it is not even subscribed.
+    /// an endless one; `take(0)` completes with the first item that would come.
     ///
     /// ```
     /// use rxevents::prelude::*;
@@ -80,15 +80,15 @@ pub trait FilterOps: Observable + 'static {
     /// Local::from_iter(0..).take(2).subscribe(|v| seen.push(v));
     /// assert_eq!(seen, [0, 1]);
     /// ```
-    fn take<I>(self, count: usize) -> Self::With<Take<Self::Inner, I>>
+    fn take<I>(self, count: usize) -> Self::With<Apply<Self::Inner, Take, I, I>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
-        self.transform(|source| Take::new(source, count))
+        self.transform(|source| Apply::new(source, Take { left: count }))
     }
 
     /// The first item, then the end: [`take(1)`](Self::take).
-    fn first<I>(self) -> Self::With<Take<Self::Inner, I>>
+    fn first<I>(self) -> Self::With<Apply<Self::Inner, Take, I, I>>
     where
         Self: for<'a> Observable<Item<'a> = I>,
     {
@@ -423,12 +423,12 @@ pub trait FilterOps: Observable + 'static {
     fn skip_until<N, T, U>(
         self,
         notifier: N,
-    ) -> Self::With<SkipUntil<Self::Inner, Take<N::Inner, U>, T, U, Self::Err>>
+    ) -> Self::With<SkipUntil<Self::Inner, Apply<N::Inner, Take, U, U>, T, U, Self::Err>>
     where
         Self: for<'a> Observable<Item<'a> = T>,
         N: Events<U, Self::Err>,
     {
-        let first = Take::new(notifier.into_inner(), 1);
+        let first = Apply::new(notifier.into_inner(), Take { left: 1 });
         self.transform(|source| SkipUntil::new(source, first))
     }
 
