@@ -146,8 +146,9 @@ impl Drop for EndDropped {
     }
 }
 
+/// The first field of what is [`Abandoned`] as a whole, where one type more would make those of long chains too deep.
 #[derive(Clone)]
-struct Begin;
+pub(crate) struct Begin;
 
 impl Begin {
     fn count() {
@@ -162,8 +163,9 @@ impl Drop for Begin {
     }
 }
 
+/// Its last field.
 #[derive(Clone)]
-struct End;
+pub(crate) struct End;
 
 impl Drop for End {
     #[cold]

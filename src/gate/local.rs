@@ -9,14 +9,16 @@ use rxrust::subscription::{BoxedSubscription, Subscription};
 
 use super::{Gate, Machine, Step, never, panic_of_machine};
 use crate::{
-    delivery::fate::{Abandoned, abandoning, going_on},
+    delivery::fate::{Begin, End, abandoning, going_on},
     error::{StreamError, caught, drop_caught, failure_waits},
 };
 
 /// The [`Gate`] of one thread: no locks, no atomics.
-pub struct LocalGate<M, In>(Rc<Abandoned<Inner<M, In>>>);
+pub struct LocalGate<M, In>(Rc<Inner<M, In>>);
 
+/// What is left in it when it goes is not done.
 struct Inner<M, In> {
+    _begin: Begin,
     machine: RefCell<Option<M>>,
     /// Something is in the inbox, or the gate has closed: look again after the step.
     attention: Cell<bool>,
@@ -25,6 +27,7 @@ struct Inner<M, In> {
     inbox: RefCell<VecDeque<In>>,
     upstream: RefCell<Vec<BoxedSubscription>>,
     fail: fn(&mut M, StreamError),
+    _end: End,
 }
 
 impl<M, In> Clone for LocalGate<M, In> {
@@ -34,7 +37,7 @@ impl<M, In> Clone for LocalGate<M, In> {
 }
 
 /// A [`LocalGate`] that does not keep its machine alive.
-pub struct WeakLocalGate<M, In>(Weak<Abandoned<Inner<M, In>>>);
+pub struct WeakLocalGate<M, In>(Weak<Inner<M, In>>);
 
 impl<M, In> Clone for WeakLocalGate<M, In> {
     fn clone(&self) -> Self {
@@ -55,7 +58,8 @@ impl<M, In> Drop for Running<'_, M, In> {
 
 impl<M, In> LocalGate<M, In> {
     pub(super) fn new(machine: M, fail: fn(&mut M, StreamError)) -> Self {
-        Self(Rc::new(Abandoned::new(Inner {
+        Self(Rc::new(Inner {
+            _begin: Begin,
             machine: RefCell::new(Some(machine)),
             attention: Cell::new(false),
             closed: Cell::new(false),
@@ -63,7 +67,8 @@ impl<M, In> LocalGate<M, In> {
             inbox: RefCell::default(),
             upstream: RefCell::default(),
             fail,
-        })))
+            _end: End,
+        }))
     }
 
     #[inline(always)]
@@ -71,7 +76,7 @@ impl<M, In> LocalGate<M, In> {
     where
         M: Machine<In, Act>,
     {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         let Ok(mut guard) = inner.machine.try_borrow_mut() else { return inner.post(input) };
         let Some(machine) = guard.as_mut().filter(|_| !inner.closed.get()) else { return too_late(input) };
         let running = Running(inner);
@@ -91,7 +96,7 @@ impl<M, In> LocalGate<M, In> {
     where
         M: Machine<In>,
     {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         loop {
             let Ok(mut guard) = inner.machine.try_borrow_mut() else {
                 return inputs.for_each(|input| inner.post(input));
@@ -174,11 +179,11 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
 
     #[inline]
     fn closed(&self) -> bool {
-        self.0.value.closed.get()
+        self.0.closed.get()
     }
 
     fn close(&self) {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         if inner.closed.replace(true) {
             return;
         }
@@ -195,7 +200,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
         if self.closed() {
             upstream.unsubscribe();
         } else if !upstream.is_closed() {
-            let mut list = self.0.value.upstream.borrow_mut();
+            let mut list = self.0.upstream.borrow_mut();
             // Amortised: subscriptions that have ended by themselves are swept as the list grows.
             if list.len() == list.capacity() {
                 list.retain(|sub| !sub.is_closed());
@@ -205,7 +210,7 @@ impl<M, In> Gate<M, In> for LocalGate<M, In> {
     }
 
     fn settle(&self, only_source: bool) {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         let fails = inner.panicked.get() || (only_source && !inner.closed.get() && failure_waits());
         // Not while the panic is still on its way: whoever catches it settles.
         if !fails || std::thread::panicking() {

@@ -10,7 +10,7 @@ use rxrust::subscription::{BoxedSubscriptionSend, Subscription};
 
 use super::{Gate, Machine, Step, never, panic_of_machine};
 use crate::{
-    delivery::fate::{Abandoned, abandoning, going_on},
+    delivery::fate::{Begin, End, abandoning, going_on},
     error::{StreamError, caught, drop_caught, failure_waits},
     sync::{
         Arc, AtomicBool, AtomicCell, AtomicUsize, Condvar, Mutex, MutexGuard, Weak, thread_token, yield_now,
@@ -62,9 +62,11 @@ impl Drop for Waiting {
 /// The machine travels through `slot`: who swaps it out runs it and swaps it back in. Who finds the slot empty puts
 /// the input into the inbox and leaves a note in the slot; who swaps the machine back in finds the note and looks
 /// into the inbox.
-pub struct SharedGate<M, In>(Arc<Abandoned<Inner<M, In>>>);
+pub struct SharedGate<M, In>(Arc<Inner<M, In>>);
 
+/// What is left in it when it goes is not done.
 struct Inner<M, In> {
+    _begin: Begin,
     slot: AtomicCell<Option<Box<Slot<M>>>>,
     runner: AtomicUsize,
     closed: AtomicBool,
@@ -76,6 +78,7 @@ struct Inner<M, In> {
     /// The thread under which the machine has panicked: it settles that.
     panicked: AtomicUsize,
     fail: fn(&mut M, StreamError),
+    _end: End,
 }
 
 enum Slot<M> {
@@ -90,7 +93,7 @@ impl<M, In> Clone for SharedGate<M, In> {
 }
 
 /// A [`SharedGate`] that does not keep its machine alive.
-pub struct WeakSharedGate<M, In>(Weak<Abandoned<Inner<M, In>>>);
+pub struct WeakSharedGate<M, In>(Weak<Inner<M, In>>);
 
 impl<M, In> Clone for WeakSharedGate<M, In> {
     fn clone(&self) -> Self {
@@ -108,11 +111,11 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
 
     #[inline]
     fn closed(&self) -> bool {
-        self.0.value.closed.load(Ordering::Acquire)
+        self.0.closed.load(Ordering::Acquire)
     }
 
     fn close(&self) {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         if inner.closed.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -124,7 +127,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
     }
 
     fn attach(&self, upstream: BoxedSubscriptionSend) {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         if upstream.is_closed() {
             return;
         }
@@ -143,7 +146,7 @@ impl<M, In> Gate<M, In> for SharedGate<M, In> {
     }
 
     fn settle(&self, only_source: bool) {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         // Not while the panic is still on its way: whoever catches it settles.
         if std::thread::panicking() {
             return;
@@ -239,7 +242,8 @@ impl<M, In> Drop for Running<'_, M, In> {
 
 impl<M, In> SharedGate<M, In> {
     pub(super) fn new(machine: M, fail: fn(&mut M, StreamError)) -> Self {
-        Self(Arc::new(Abandoned::new(Inner {
+        Self(Arc::new(Inner {
+            _begin: Begin,
             slot: AtomicCell::new(Some(Box::new(Slot::Machine(machine)))),
             runner: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -249,7 +253,8 @@ impl<M, In> SharedGate<M, In> {
             upstream: Mutex::default(),
             panicked: AtomicUsize::new(0),
             fail,
-        })))
+            _end: End,
+        }))
     }
 
     #[inline(always)]
@@ -257,7 +262,7 @@ impl<M, In> SharedGate<M, In> {
     where
         M: Machine<In, Act>,
     {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         match inner.slot.take() {
             Some(boxed) if matches!(*boxed, Slot::Machine(_)) => {
                 if inner.closed.load(Ordering::Acquire) {
@@ -289,7 +294,7 @@ impl<M, In> SharedGate<M, In> {
     where
         M: Machine<In>,
     {
-        let inner = &self.0.value;
+        let inner = &*self.0;
         while !inner.closed.load(Ordering::Acquire)
             && let Some(first) = inputs.next()
         {
