@@ -70,6 +70,8 @@ struct Figures {
     events: u64,
     written: u64,
     dead_lettered: u64,
+    /// Those that were busy at each attempt.
+    given_up: u64,
     rss_start_kb: u64,
     rss_end_kb: u64,
     rss_max_kb: u64,
@@ -212,6 +214,7 @@ fn job(args: &Args) -> Result<Figures, Box<dyn Error>> {
         events: counts.taken,
         written: counts.delivered,
         dead_lettered: counts.dead_lettered,
+        given_up: counts.filtered,
         rss_start_kb: start,
         rss_end_kb: end,
         rss_max_kb: most,
