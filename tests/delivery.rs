@@ -566,3 +566,52 @@ fn a_sink_that_fails_when_the_source_has_it_flushed_fails_the_stream() {
     assert_eq!(routed.lock().unwrap().len(), 1);
     assert_eq!((source.counts().abandoned, source.counts().taken), (10, 10));
 }
+
+/// Whoever unsubscribes within `next` has had that item; all after it are not done, wherever they were.
+#[test]
+fn unsubscribed_within_next() {
+    macro_rules! chains {
+        ($(|$s:ident, $events:ident| $chain:expr),* $(,)?) => {$({
+            let $s = VirtualScheduler::new();
+            let source = Source::new();
+            let items: Vec<_> = source.items(6).map(Result::unwrap).collect();
+            let entrance = Local::subject::<Arc<Mutex<Option<Delivery<u64>>>>, StreamError>();
+            let $events = $s.on(entrance.clone()).filter_map(|item| item.lock().unwrap().take());
+            let subscription = Rc::new(RefCell::new(None));
+            let (slot, mut seen) = (subscription.clone(), 0);
+            let subscribed = $chain.on_error_route(observer(unexpected)).subscribe(move |item: Delivery<u64>| {
+                assert_eq!(item.ack(), seen, "{}", stringify!($chain));
+                seen += 1;
+                if seen == 2 {
+                    let unsubscribe: Option<Box<dyn FnOnce()>> = slot.take();
+                    unsubscribe.unwrap()();
+                }
+            });
+            let unsubscribe: Box<dyn FnOnce()> = Box::new(move || subscribed.unsubscribe());
+            *subscription.borrow_mut() = Some(unsubscribe);
+            let mut entrance = entrance;
+            items.into_iter().for_each(|item| entrance.next(Arc::new(Mutex::new(Some(item)))));
+            $s.advance_by(Duration::from_secs(1));
+            drop(entrance);
+            $s.run_ready();
+            let counts = source.counts();
+            let rest = (counts.filtered, counts.dropped, counts.in_flight);
+            assert_eq!((counts.delivered, rest), (2, (0, 0, 0)), "{}", stringify!($chain));
+            assert_eq!(source.committed(), 2, "{}", stringify!($chain));
+        })*};
+    }
+    let ms = Duration::from_millis;
+    let one = |item: Delivery<u64>| Local::of(item).stream_error();
+    chains!(
+        |s, events| events.observe_on(s.clone()),
+        |s, events| events.on_backpressure_buffer(10, Overflow::Error),
+        |s, events| events.hand_off_on(s.clone(), Buffer::new(10)),
+        |s, events| events.delay(ms(5)),
+        |s, events| events.merge(s.on(Local::never()).stream_error()),
+        |s, events| events.buffer_count(3).flat_map(move |all| Local::from_iter(all).stream_error()),
+        |s, events| events.buffer_time(ms(5)).flat_map(move |all| Local::from_iter(all).stream_error()),
+        |s, events| events.concat_map(one),
+        |s, events| events.zip(s.on(Local::interval(ms(1))).stream_error()).map(|(item, _)| item),
+        |s, events| events.rate_limit(Quota::new(1, ms(1)), Excess::Delay(Buffer::new(10))),
+    );
+}

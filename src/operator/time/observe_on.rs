@@ -568,10 +568,11 @@ where
         let Some(down) = &mut self.down else { return false };
         let feeding = Feeding::begin();
         for _ in 0..BUDGET {
-            let Some((_, item)) = self.batch.value.pop_front() else { break };
+            // Before it is taken: what nobody has seen is not done.
             if self.cancel.cancelled() {
                 return false;
             }
+            let Some((_, item)) = self.batch.value.pop_front() else { break };
             down.next(item);
             if feeding.asked(&mut self.rooms) {
                 break;
