@@ -61,6 +61,11 @@ mod model {
     }
 }
 
+/// Locks a mutex of the standard library, whatever has panicked with it locked.
+pub(crate) fn lock<T: ?Sized>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 #[cfg(shuttle)]
 pub(crate) use model::*;
 #[cfg(not(shuttle))]

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Condvar, Mutex, Weak,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::Waker,
@@ -11,7 +11,10 @@ use std::{
 };
 
 use super::{DeliveryCounts, Position, PositionError, PositionStore, fate::Fate};
-use crate::error::{StreamError, unhandled};
+use crate::{
+    error::{StreamError, unhandled},
+    sync::lock,
+};
 
 /// A place of the ring holds how many hold its delivery, and these flags.
 const HOLDERS: u32 = (1 << 24) - 1;
@@ -69,10 +72,6 @@ struct Prefix {
     committed: u64,
     committed_at: Option<Position>,
     store: Box<dyn PositionStore + Send>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Tracker {

@@ -93,15 +93,11 @@ impl<S: Context, T, E> Stream for BoundedStream<S, T, E> {
             this.subscription = Some((this.subscribe)(chain, this.outlet.clone(), this.flags.clone()));
         }
         let mut outlet = this.outlet.rc_deref_mut();
-        if let Some(item) = outlet.take(&this.flags) {
-            return Poll::Ready(Some(Ok(item)));
+        let next = outlet.next(&this.flags, &mut this.over);
+        if next.is_pending() {
+            outlet.waits(context.waker());
         }
-        if let Some(end) = outlet.end() {
-            this.over = true;
-            return Poll::Ready(end.map(Err));
-        }
-        outlet.waits(context.waker());
-        Poll::Pending
+        next
     }
 }
 

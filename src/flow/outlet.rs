@@ -4,7 +4,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
-    task::Waker,
+    task::{Poll, Waker},
 };
 
 use rxrust::{context::RcDerefMut, observer::Observer};
@@ -77,9 +77,8 @@ impl<T, E> Outlet<T, E> {
         Self { only, items: Held::open(&buffer), buffer, end: None, waker: None, closed: false }
     }
 
-    /// The next item.
     #[inline(always)]
-    pub(super) fn take(&mut self, flags: &Flags) -> Option<T> {
+    fn take(&mut self, flags: &Flags) -> Option<T> {
         match self.only.value.take() {
             Some(item) => {
                 if self.end.is_none() {
@@ -100,9 +99,15 @@ impl<T, E> Outlet<T, E> {
         item
     }
 
-    /// The end, once: nothing, or an error.
-    pub(super) fn end(&mut self) -> Option<Option<E>> {
-        self.end.as_mut().map(|end| std::mem::replace(end, Ok(())).err())
+    /// The next item, or the end, by which it is `over`.
+    #[inline(always)]
+    pub(super) fn next(&mut self, flags: &Flags, over: &mut bool) -> Poll<Option<Result<T, E>>> {
+        if let Some(item) = self.take(flags) {
+            return Poll::Ready(Some(Ok(item)));
+        }
+        let Some(end) = &mut self.end else { return Poll::Pending };
+        *over = true;
+        Poll::Ready(std::mem::replace(end, Ok(())).err().map(Err))
     }
 
     /// Has the task woken when something comes; `false`: something has come already.

@@ -371,13 +371,9 @@ where
         }
         loop {
             if this.flags.is_filled() {
-                let mut outlet = this.outlet.rc_deref_mut();
-                if let Some(item) = outlet.take(&this.flags) {
-                    return Poll::Ready(Some(Ok(item)));
-                }
-                if let Some(end) = outlet.end() {
-                    this.over = true;
-                    return Poll::Ready(end.map(Err));
+                let next = this.outlet.rc_deref_mut().next(&this.flags, &mut this.over);
+                if next.is_ready() {
+                    return next;
                 }
             }
             if this.driver.is_none() {

@@ -2,47 +2,44 @@
 
 use std::{
     cell::RefCell,
-    mem,
     sync::{Arc, Weak},
 };
 
-use rxrust::subscription::{BoxedSubscription, Subscription};
+use rxrust::subscription::BoxedSubscription;
 
-use super::{Inner, Kept, Pipeline, keep_in};
+use super::{Inner, Kept, Pipeline, When};
+
+type OfPipeline = (Weak<Inner>, Kept<BoxedSubscription>);
 
 thread_local! {
-    static KEPT: RefCell<Vec<(Weak<Inner>, Kept<BoxedSubscription>)>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<Vec<OfPipeline>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(super) fn keep(
-    pipeline: &Pipeline,
-    list: fn(&mut Kept<BoxedSubscription>) -> &mut Vec<BoxedSubscription>,
-    subscription: BoxedSubscription,
-) {
-    KEPT.with_borrow_mut(|all| {
-        all.retain(|(inner, _)| inner.strong_count() > 0);
-        let of_pipeline = |(inner, _): &(Weak<Inner>, _)| inner.as_ptr() == Arc::as_ptr(&pipeline.0);
-        let at = match all.iter().position(of_pipeline) {
-            Some(at) => at,
+fn is_of(pipeline: &Pipeline) -> impl Fn(&OfPipeline) -> bool {
+    move |(inner, _)| inner.as_ptr() == Arc::as_ptr(&pipeline.0)
+}
+
+pub(super) fn keep(pipeline: &Pipeline, when: When, subscription: BoxedSubscription) {
+    let gone: Vec<_> = KEPT.with_borrow_mut(|all| {
+        let gone = all.extract_if(.., |(inner, _)| inner.strong_count() == 0).collect();
+        match all.iter_mut().find(|of| is_of(pipeline)(of)) {
+            Some((_, kept)) => kept.keep(when, subscription),
             None => {
-                all.push((Arc::downgrade(&pipeline.0), Kept::default()));
-                all.len() - 1
+                let mut kept = Kept::default();
+                kept.keep(when, subscription);
+                all.push((Arc::downgrade(&pipeline.0), kept));
             }
-        };
-        if let Some((_, kept)) = all.get_mut(at) {
-            keep_in(list(kept), subscription);
         }
+        gone
     });
+    // With nothing borrowed: what is below a source may be in it.
+    drop(gone);
 }
 
-/// Ends what is in the list.
-pub(super) fn end(
-    pipeline: &Pipeline,
-    list: fn(&mut Kept<BoxedSubscription>) -> &mut Vec<BoxedSubscription>,
-) {
-    let ended = KEPT.with_borrow_mut(|all| {
-        let found = all.iter_mut().find(|(inner, _)| inner.as_ptr() == Arc::as_ptr(&pipeline.0));
-        found.map(|(_, kept)| mem::take(list(kept))).unwrap_or_default()
-    });
-    ended.into_iter().for_each(Subscription::unsubscribe);
+/// What is to be ended now.
+pub(super) fn take(pipeline: &Pipeline, now: When) -> Vec<(When, BoxedSubscription)> {
+    KEPT.with_borrow_mut(|all| match all.iter_mut().find(|of| is_of(pipeline)(of)) {
+        Some((_, kept)) => kept.take(now),
+        None => Vec::new(),
+    })
 }

@@ -51,7 +51,7 @@ pub use stoppable::{Input, Keeps, Source, Stop, Stoppable, Stopping, Withheld};
 use std::{
     mem,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Poll, Waker},
@@ -64,7 +64,7 @@ use rxrust::{
     subscription::{BoxedSubscriptionSend, IntoBoxedSubscription, Subscription},
 };
 
-use crate::{delivery::Acknowledger, operator::Events};
+use crate::{delivery::Acknowledger, operator::Events, sync::lock};
 
 /// A pipeline: what its stages, sources and acknowledgers have in common. Clones are handles to the same one.
 #[derive(Clone)]
@@ -85,30 +85,39 @@ pub(crate) struct Inner {
     changed: Condvar,
 }
 
-/// What a pipeline must end.
-struct Kept<Sub> {
-    stops: Vec<Sub>,
-    /// What is below the sources that have stopped without an end.
-    withheld: Vec<Sub>,
-    subscriptions: Vec<Sub>,
+/// When a pipeline ends what it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// When it stops: a source is completed.
+    Stopped,
+    /// When windows are abandoned: what is below a source that has stopped without an end.
+    Quiet,
+    /// When the deadline is over: a subscription.
+    Over,
 }
+
+/// What a pipeline must end, and when.
+struct Kept<Sub>(Vec<(When, Sub)>);
 
 impl<Sub> Default for Kept<Sub> {
     fn default() -> Self {
-        Self { stops: Vec::new(), withheld: Vec::new(), subscriptions: Vec::new() }
+        Self(Vec::new())
     }
 }
 
-/// Amortised: what has ended by itself is swept as the list grows.
-fn keep_in<Sub: Subscription>(list: &mut Vec<Sub>, subscription: Sub) {
-    if list.len() == list.capacity() {
-        list.retain(|kept| !kept.is_closed());
+impl<Sub: Subscription> Kept<Sub> {
+    /// Amortised: what has ended by itself is swept as the list grows.
+    fn keep(&mut self, when: When, subscription: Sub) {
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|(_, kept)| !kept.is_closed());
+        }
+        self.0.push((when, subscription));
     }
-    list.push(subscription);
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is to be ended now.
+    fn take(&mut self, now: When) -> Vec<(When, Sub)> {
+        self.0.extract_if(.., |(when, _)| *when == now).collect()
+    }
 }
 
 impl Inner {
@@ -166,7 +175,7 @@ impl Pipeline {
         C::Scope: Keeps,
         U: Subscription + IntoBoxedSubscription<crate::gate::SubOf<C>>,
     {
-        C::Scope::keep_subscription(self, subscription.into_boxed());
+        C::Scope::keep(self, When::Over, subscription.into_boxed());
     }
 
     /// Has its sources stop without an end, so that part-filled windows are not sent when it stops: a window that is cut
@@ -217,9 +226,7 @@ impl Pipeline {
     /// at once if this is their thread, else with their next event. Does not wait.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::SeqCst);
-        let stops = mem::take(&mut lock(&self.0.kept).stops);
-        stops.into_iter().for_each(Subscription::unsubscribe);
-        local::end(self, |kept| &mut kept.stops);
+        self.end_kept(When::Stopped);
         let wakers = mem::take(&mut *lock(&self.0.lock));
         self.0.changed.notify_all();
         wakers.into_iter().for_each(Waker::wake);
@@ -257,25 +264,11 @@ impl Pipeline {
         drop(self.0.changed.wait_timeout(guard, at_most));
     }
 
-    /// Ends what is below the sources that have stopped without an end.
-    fn end_withheld(&self) {
-        let ended = mem::take(&mut lock(&self.0.kept).withheld);
-        ended.into_iter().for_each(Subscription::unsubscribe);
-        local::end(self, |kept| &mut kept.withheld);
-    }
-
-    fn end_subscriptions(&self) {
-        let ended = mem::take(&mut lock(&self.0.kept).subscriptions);
-        ended.into_iter().for_each(Subscription::unsubscribe);
-        local::end(self, |kept| &mut kept.subscriptions);
-    }
-
-    fn keep_shared(
-        &self,
-        list: fn(&mut Kept<BoxedSubscriptionSend>) -> &mut Vec<BoxedSubscriptionSend>,
-        subscription: BoxedSubscriptionSend,
-    ) {
-        keep_in(list(&mut lock(&self.0.kept)), subscription);
+    /// Ends what is to be ended now; of what is in `Local`, that of this thread.
+    fn end_kept(&self, now: When) {
+        let shared = lock(&self.0.kept).take(now);
+        shared.into_iter().for_each(|(_, kept)| kept.unsubscribe());
+        local::take(self, now).into_iter().for_each(|(_, kept)| kept.unsubscribe());
     }
 
     fn nodes(&self) -> Vec<Arc<Node>> {

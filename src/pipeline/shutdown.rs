@@ -6,7 +6,7 @@ use std::{
 
 use rxrust::scheduler::SleepProvider;
 
-use super::{Ledger, Pipeline};
+use super::{Ledger, Pipeline, When};
 use crate::{
     delivery::{DeliveryCounts, PositionError},
     time::Clock,
@@ -158,7 +158,7 @@ impl Course {
         if self.abandons.take().is_some() {
             self.before = Some(self.pipeline.abandoned());
         }
-        self.pipeline.end_withheld();
+        self.pipeline.end_kept(When::Quiet);
     }
 
     /// Ends what is left, commits, and says what became of it.
@@ -167,7 +167,7 @@ impl Course {
         self.abandon();
         let Self { pipeline, before, .. } = self;
         let open = pipeline.nodes().iter().filter(|node| node.open() > 0).map(|node| node.name).collect();
-        pipeline.end_subscriptions();
+        pipeline.end_kept(When::Over);
         let commits = pipeline.acknowledgers().into_iter().map(|acks| acks.commit());
         let not_committed: Vec<_> = commits.filter_map(Result::err).collect();
         let (took, ledger) = (took(), pipeline.ledger());

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     marker::PhantomData,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,6 +21,7 @@ use rxrust::{
 use super::{Inner, StageTime};
 use crate::{
     operator::batch::{Batch, BatchObserver},
+    sync::lock,
     time::Clock,
 };
 
@@ -48,10 +49,6 @@ pub(crate) struct Node {
 struct Count {
     ended: AtomicU64,
     live: Mutex<Vec<Arc<AtomicU64>>>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Count {

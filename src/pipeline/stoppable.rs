@@ -8,7 +8,7 @@ use rxrust::{
 };
 
 use super::{
-    Pipeline,
+    Pipeline, When,
     stage::{Node, Open, Yielded, note_edge, subscribe_above},
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
         never,
     },
+    sync::lock,
 };
 
 /// See [`stoppable`](super::PipelineOps::stoppable).
@@ -81,13 +82,13 @@ where
             _open: Open::new(node.clone()),
             pipeline: pipeline.clone(),
             subscribed: false,
-            withhold: |pipeline, down| C::Scope::keep_withheld(pipeline, Withheld(down).into_boxed()),
+            withhold: |pipeline, down| C::Scope::keep(pipeline, When::Quiet, Withheld(down).into_boxed()),
             types: PhantomData,
         };
         let gate: GateOf<C, MachineOf<C, E>, Input<T, E>> = C::Scope::gate(machine);
         let send = |gate: &GateOf<C, MachineOf<C, E>, Input<T, E>>| C::Scope::send(gate, Input::Stop, never);
         let stop = Stop { gate: gate.downgrade(), send };
-        C::Scope::keep_stop(&pipeline, stop.into_boxed());
+        C::Scope::keep(&pipeline, When::Stopped, stop.into_boxed());
         let observer = ActObserver::new(&gate, &scheduler, |_, _, act| never(act), Source(pipeline));
         attach(
             &gate,
@@ -222,39 +223,19 @@ impl<Sc: Flow, M, In> Subscription for Stop<Sc, M, In> {
 
 /// Where a pipeline keeps what it must end.
 pub trait Keeps: Scope {
-    /// A source that is completed when the pipeline stops.
-    fn keep_stop(pipeline: &Pipeline, stop: Self::BoxedSubscription);
-    /// What is below a source that has stopped without an end.
-    fn keep_withheld(pipeline: &Pipeline, withheld: Self::BoxedSubscription);
-    /// A subscription that is ended when the deadline is over.
-    fn keep_subscription(pipeline: &Pipeline, subscription: Self::BoxedSubscription);
+    /// Keeps it until then.
+    fn keep(pipeline: &Pipeline, when: When, subscription: Self::BoxedSubscription);
 }
 
 /// With the thread: it is that thread which shuts it down.
 impl Keeps for LocalScope {
-    fn keep_stop(pipeline: &Pipeline, stop: Self::BoxedSubscription) {
-        super::local::keep(pipeline, |kept| &mut kept.stops, stop);
-    }
-
-    fn keep_withheld(pipeline: &Pipeline, withheld: Self::BoxedSubscription) {
-        super::local::keep(pipeline, |kept| &mut kept.withheld, withheld);
-    }
-
-    fn keep_subscription(pipeline: &Pipeline, subscription: Self::BoxedSubscription) {
-        super::local::keep(pipeline, |kept| &mut kept.subscriptions, subscription);
+    fn keep(pipeline: &Pipeline, when: When, subscription: Self::BoxedSubscription) {
+        super::local::keep(pipeline, when, subscription);
     }
 }
 
 impl Keeps for SharedScope {
-    fn keep_stop(pipeline: &Pipeline, stop: Self::BoxedSubscription) {
-        pipeline.keep_shared(|kept| &mut kept.stops, stop);
-    }
-
-    fn keep_withheld(pipeline: &Pipeline, withheld: Self::BoxedSubscription) {
-        pipeline.keep_shared(|kept| &mut kept.withheld, withheld);
-    }
-
-    fn keep_subscription(pipeline: &Pipeline, subscription: Self::BoxedSubscription) {
-        pipeline.keep_shared(|kept| &mut kept.subscriptions, subscription);
+    fn keep(pipeline: &Pipeline, when: When, subscription: Self::BoxedSubscription) {
+        lock(&pipeline.0.kept).keep(when, subscription);
     }
 }

@@ -1,7 +1,7 @@
 use std::{
     mem,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use rxrust::context::Context;
@@ -14,6 +14,7 @@ use crate::{
         Events,
         apply::{Apply, Emit, Kernel},
     },
+    sync::lock,
 };
 
 /// How many deliveries are written between two flushes unless told otherwise.
@@ -121,10 +122,6 @@ struct State<S> {
     failed: Option<StreamError>,
     /// A function, as a `Drop` has no bounds of its own.
     flush: fn(&mut S) -> Result<(), StreamError>,
-}
-
-fn lock<S>(state: &Mutex<State<S>>) -> MutexGuard<'_, State<S>> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A clone is another subscription, which has written nothing yet.

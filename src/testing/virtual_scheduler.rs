@@ -22,6 +22,7 @@ use rxrust::{
 use super::MarbleError;
 use crate::{
     operator::share::Hosts,
+    sync::lock,
     time::{Clock, open_handle, schedules_boxed},
 };
 
@@ -139,10 +140,6 @@ struct Due {
 pub(super) enum Rank {
     Marble,
     Timer,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Timeline {

@@ -3,7 +3,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context as TaskContext, Poll, Wake, Waker},
@@ -20,7 +20,10 @@ use rxrust::{
 };
 
 use super::{Clock, open_handle};
-use crate::error::{catch, drop_caught, unhandled};
+use crate::{
+    error::{catch, drop_caught, unhandled},
+    sync::lock,
+};
 
 /// How often one [`run_ready`](EventLoop::run_ready) looks for more that is ready: more often than a task of `observe_on`
 /// looks for an item before it sleeps.
@@ -131,10 +134,6 @@ struct Timers {
     ids: u64,
     /// By the moment, and then in order of registration.
     due: BTreeMap<(Duration, u64), Waker>,
-}
-
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wake for Alarm {

@@ -4,7 +4,7 @@ use std::{
     marker::PhantomData,
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering, fence},
     },
     task::{Context as TaskContext, Poll},
@@ -33,6 +33,7 @@ use crate::{
         batch::{BATCH, Batch, BatchObserver},
         rate::OnDropped,
     },
+    sync::lock,
     time::{Cancel, Clock},
 };
 
@@ -162,10 +163,6 @@ where
         }
         HandOverSubscription(link)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn take<T>(mutex: &Mutex<Option<T>>) -> Option<T> {
