@@ -468,7 +468,8 @@ fn every_event_is_accounted_for() {
         if below(3) == 0 {
             policy = policy.jitter_with(Jitter::Decorrelated).seed(seed);
         }
-        let overflow = [Overflow::DropOldest, Overflow::DropNewest, Overflow::Reject][below(3) as usize];
+        let overflow = [Overflow::DropOldest, Overflow::DropNewest, Overflow::Reject, Overflow::Latest];
+        let overflow = overflow[below(4) as usize];
         let buffer = room(1 + below(8) as usize, overflow);
         let mut retry = EventRetry::new(policy).buffer(buffer.clone());
         if below(2) == 0 {

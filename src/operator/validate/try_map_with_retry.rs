@@ -233,19 +233,9 @@ where
                     with_fate(Fate::Dropped, || drop(failed));
                     return Ok(None);
                 }
-                Overflow::DropOldest => {
-                    buffer.dropped(&self.meter, 1);
-                    if let Some((_, oldest)) = self.waiting.pop_first() {
-                        let key = oldest.key;
-                        with_fate(Fate::Dropped, || drop(oldest));
-                        self.free(key, now);
-                    }
-                }
-                Overflow::Latest => {
-                    buffer.dropped(&self.meter, self.waiting.len() as u64);
-                    let all = std::mem::take(&mut self.waiting);
-                    with_fate(Fate::Dropped, || drop(all));
-                }
+                Overflow::DropOldest => _ = self.drop_oldest(now),
+                // Behind those of a key others may wait: they are due then, and not the newest either.
+                Overflow::Latest => while self.drop_oldest(now) {},
             }
         }
         match due {
@@ -261,6 +251,16 @@ where
             }
         }
         Ok(None)
+    }
+
+    /// Drops the first of those that wait, if there is one.
+    fn drop_oldest(&mut self, now: Duration) -> bool {
+        let Some((_, oldest)) = self.waiting.pop_first() else { return false };
+        self.retry.buffer.dropped(&self.meter, 1);
+        let key = oldest.key;
+        with_fate(Fate::Dropped, || drop(oldest));
+        self.free(key, now);
+        true
     }
 
     /// An item of this key has settled: the next one is due.
