@@ -58,6 +58,17 @@ pub enum StreamError {
         /// The period.
         period: std::time::Duration,
     },
+    /// An event was too far behind the newest, and the policy is that this is an error
+    /// ([`Regression::Error`](crate::event_time::Regression::Error)).
+    #[error("`{operator}`: an event at {at} ns, {behind} ns older than the newest: time has gone back")]
+    TimeRegression {
+        /// The operator that met it.
+        operator: &'static str,
+        /// The event's time, in nanoseconds.
+        at: i64,
+        /// How much older than the newest it is, in nanoseconds.
+        behind: u64,
+    },
     /// An operator that needs an item of its source got none.
     #[error("`{0}`: the source has completed without an item")]
     NoItem(&'static str),

@@ -5,6 +5,7 @@
 //! | [`prelude`] | all that a pipeline needs |
 //! | [`operator`] | the operators, by families |
 //! | [`source`], [`event`] | files and made-up events; ready-made types |
+//! | [`event_time`] | when things happened, and how long late ones are waited for |
 //! | [`delivery`], [`sink`] | at least once, from a source that resumes to a sink |
 //! | [`pipeline`] | stages, ledger, graph, shutdown |
 //! | [`flow`] | Rx between two `Stream`s |
@@ -24,6 +25,7 @@ pub mod delivery;
 mod durable;
 mod error;
 pub mod event;
+pub mod event_time;
 pub mod flow;
 pub mod gate;
 mod held;

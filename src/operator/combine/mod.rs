@@ -36,6 +36,8 @@ pub use unmatched::*;
 pub use when::*;
 pub use with_latest_from::*;
 pub use within::*;
+
+pub use crate::event_time::Nanos;
 pub use zip::*;
 pub use zip_row::*;
 

@@ -1,49 +1,10 @@
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeZone};
-
 use super::{Unmatched, UnmatchedCount};
 use crate::{
     buffer::Buffer,
     operator::rate::{HandTo, Ignore},
 };
-
-/// A moment in event time, as whole nanoseconds since some fixed one: there is no NaN among them.
-pub trait Nanos {
-    /// The nanoseconds; `None` where they do not fit (a date outside of the years 1678 to 2261).
-    fn nanos(&self) -> Option<i64>;
-}
-
-/// Nanoseconds.
-impl Nanos for i64 {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        Some(*self)
-    }
-}
-
-/// Since the start of what it is measured from.
-impl Nanos for Duration {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        i64::try_from(self.as_nanos()).ok()
-    }
-}
-
-impl<Tz: TimeZone> Nanos for DateTime<Tz> {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        self.timestamp_nanos_opt()
-    }
-}
-
-/// As if it were UTC.
-impl Nanos for NaiveDateTime {
-    #[inline]
-    fn nanos(&self) -> Option<i64> {
-        self.and_utc().timestamp_nanos_opt()
-    }
-}
 
 /// How [`join_within`](super::CombineOps::join_within) joins. A [`Duration`] alone is the tolerance, with the default
 /// [`Buffer`] per side and nobody told of what is left unmatched.
