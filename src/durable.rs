@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -11,15 +11,22 @@ pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Replaces a small file as a whole: written beside it, flushed to the disk, renamed. So it is never half written,
+/// Replaces a file as a whole: written beside it, flushed to the disk, renamed. So it is never half written,
 /// whenever the process is killed.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with(path, |file| file.write_all(content))
+}
+
+/// Replaces a file as a whole with what `write` writes, as [`replace`] does.
+pub(crate) fn replace_with(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    let mut file = File::create(&beside)?;
-    file.write_all(content)?;
-    sync(&file)?;
-    drop(file);
+    let mut file = BufWriter::new(File::create(&beside)?);
+    write(&mut file)?;
+    sync(&file.into_inner()?)?;
     fs::rename(&beside, path)?;
     sync_folder(path)
 }

@@ -10,6 +10,7 @@
 //! | [`pipeline`] | stages, ledger, graph, shutdown |
 //! | [`flow`] | Rx between two `Stream`s |
 //! | [`dead_letter`] | what has failed for good, kept and sent again |
+//! | `state` | keyed state that survives a crash |
 //! | [`buffer`] | bounds, and what happens beyond them |
 //! | [`time`], `testing` | clocks, and virtual time |
 //! | [`gate`] | what makes one sequence of several inputs |
@@ -36,6 +37,8 @@ pub mod pipeline;
 pub mod prelude;
 pub mod sink;
 pub mod source;
+#[cfg(feature = "state")]
+pub mod state;
 mod sync;
 #[cfg(all(any(test, feature = "testing"), not(target_arch = "wasm32")))]
 pub mod testing;

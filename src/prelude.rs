@@ -45,3 +45,8 @@ pub use crate::{
 pub use crate::operator::measure::MeasureOps;
 #[cfg(feature = "parallel")]
 pub use crate::operator::parallel::{Parallel, ParallelOps};
+#[cfg(feature = "state")]
+pub use crate::{
+    operator::table::TableOps,
+    state::{State, Table},
+};

@@ -29,7 +29,17 @@ enum Parts {
 
 /// Which source it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SourceId(usize);
+pub(crate) struct SourceId(u64);
+
+/// One of the events of a receipt.
+pub(crate) struct ReceiptPart<'a> {
+    /// Which acknowledger has made it: no other has that number.
+    pub(crate) tracker: u64,
+    /// The source's name.
+    pub(crate) source: &'a Arc<str>,
+    /// Its line there, or which item it is.
+    pub(crate) line: u64,
+}
 
 /// One delivery of a source.
 struct Part {
@@ -100,7 +110,16 @@ impl Receipt {
 
     /// The source of the first of its events.
     pub(crate) fn source(&self) -> Option<SourceId> {
-        self.parts().first().map(|part| SourceId(Arc::as_ptr(&part.tracker) as usize))
+        self.parts().first().map(|part| SourceId(part.tracker.id))
+    }
+
+    /// Its events.
+    pub(crate) fn each(&self) -> impl Iterator<Item = ReceiptPart<'_>> {
+        self.parts().iter().map(|part| ReceiptPart {
+            tracker: part.tracker.id,
+            source: &part.tracker.name,
+            line: part.line,
+        })
     }
 
     /// Has its sources flush that when they have no room.

@@ -38,6 +38,8 @@ pub(crate) trait Flush: Send + Sync {
 /// The deliveries of one source: a ring of places, each a count of those who hold its delivery.
 pub(super) struct Tracker {
     pub(super) name: Arc<str>,
+    /// No other in this process has it.
+    pub(super) id: u64,
     places: Box<[AtomicU32]>,
     max_in_flight: u64,
     commit_every: u64,
@@ -82,9 +84,11 @@ impl Tracker {
         store: Box<dyn PositionStore + Send>,
         committed_at: Option<Position>,
     ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let places = max_in_flight.next_power_of_two();
         Self {
             name,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             places: (0..places).map(|_| AtomicU32::new(DONE)).collect(),
             max_in_flight: max_in_flight as u64,
             commit_every,

@@ -34,6 +34,8 @@ pub mod parallel;
 pub mod rate;
 pub mod share;
 pub mod subscribe;
+#[cfg(feature = "state")]
+pub mod table;
 pub mod time;
 pub mod timed;
 pub mod transform;
