@@ -319,7 +319,10 @@ fn a_position_that_is_kept_elsewhere_is_an_error() {
         .count_by_key_in(&table, |key: &&str| *key)
         .on_error_route(observer(move |error: StreamError| log.borrow_mut().push(error.to_string())))
         .subscribe(|_| panic!("nothing is counted"));
-    assert_eq!(*errors.borrow(), ["table `t`: the position of source `elsewhere` is not kept in the same state"]);
+    assert_eq!(
+        *errors.borrow(),
+        ["table `t`: the position of source `elsewhere` is not kept in the same state"]
+    );
     assert_eq!(acks.counts().abandoned, 1);
     acks.counts().check().unwrap();
     assert_eq!(table.get("a").unwrap(), None);

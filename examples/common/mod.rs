@@ -7,6 +7,7 @@ pub(crate) mod input;
 #[path = "../storefront/reading.rs"]
 pub(crate) mod reading;
 mod rejects;
+pub(crate) mod repeated;
 pub(crate) mod shared;
 pub(crate) mod tally;
 pub(crate) mod tried;

@@ -16,6 +16,16 @@ pub trait Resumable: Iterator {
     fn resume(&mut self, at: Position) -> io::Result<()>;
 }
 
+impl<S: Resumable + ?Sized> Resumable for Box<S> {
+    fn reached(&self) -> Position {
+        (**self).reached()
+    }
+
+    fn resume(&mut self, at: Position) -> io::Result<()> {
+        (**self).resume(at)
+    }
+}
+
 /// A source that is the same each time it is made, such as a generator or a query with an order: it goes on by leaving
 /// out what it yielded before.
 ///
