@@ -12,12 +12,20 @@ use super::{
 /// It never expires.
 pub(super) const NEVER: i64 = i64::MAX;
 
+/// What a row begins with.
+const STAYS: u8 = 0;
+const EXPIRES: u8 = 1;
+
 /// When a row expires, and the bytes of its value.
 pub(super) fn split<'a>(row: &'a [u8], table: &Arc<str>, key: &[u8]) -> Result<(i64, &'a [u8]), StateError> {
-    match row.split_first_chunk() {
-        Some((expires, value)) => Ok((i64::from_be_bytes(*expires), value)),
-        None => Err(StateError::Key { table: table.clone(), key: shown(key) }),
+    match row.split_first() {
+        Some((&STAYS, value)) => Some((NEVER, value)),
+        Some((&EXPIRES, rest)) => {
+            rest.split_first_chunk().map(|(at, value)| (i64::from_be_bytes(*at), value))
+        }
+        _ => None,
     }
+    .ok_or_else(|| StateError::Key { table: table.clone(), key: shown(key) })
 }
 
 pub(super) fn read<V: DeserializeOwned>(
@@ -31,7 +39,12 @@ pub(super) fn read<V: DeserializeOwned>(
 
 pub(super) fn write<V: Serialize>(expires: i64, value: &V, table: &Arc<str>) -> Result<Vec<u8>, StateError> {
     let mut row = Vec::with_capacity(24);
-    row.extend_from_slice(&expires.to_be_bytes());
+    if expires == NEVER {
+        row.push(STAYS);
+    } else {
+        row.push(EXPIRES);
+        row.extend_from_slice(&expires.to_be_bytes());
+    }
     encode(value, table, &mut row)?;
     Ok(row)
 }
