@@ -20,6 +20,7 @@ pages! {
     windows "../docs/src/technique/windows.md"
     parallel "../docs/src/technique/parallel.md"
     keyed_state "../docs/src/technique/keyed-state.md"
+    tables "../docs/src/technique/tables.md"
     retried "../docs/src/technique/dead-letters.md"
     delivery "../docs/src/technique/delivery.md"
     pipelines "../docs/src/technique/pipelines.md"

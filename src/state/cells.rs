@@ -548,18 +548,16 @@ where
                 },
             };
             match expires {
-                Some(expires) if is_live(expires, now) => {
-                    if expires != NEVER {
-                        let key = rows.key_in(Space::Expiry, &(expires, key));
-                        batch.push(Write { key, value: Some(Vec::new()) });
-                    }
+                Some(NEVER) | None => {}
+                Some(expires) if expires > now => {
+                    let key = rows.key_in(Space::Expiry, &(expires, key));
+                    batch.push(Write { key, value: Some(Vec::new()) });
                 }
                 Some(_) => {
                     batch.push(Write { key: row_key, value: None });
                     self.next_facts.rows = self.next_facts.rows.saturating_sub(1);
                     self.swept.extend(cached);
                 }
-                None => {}
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ use crate::operator::key::Key;
 /// table.update(&1, Vec::new, |value| escaped = Some(value)); // does not compile
 /// ```
 ///
-/// Memory: the keys that are [cached](TableOptions::cached), with their values; all others are in the store. Time: a
+/// Memory: the keys that are [cached](super::TableOptions::cached), with their values; all others are in the store. Time: a
 /// lock that seldom anybody else wants, and one look-up; a read of the store for a key that is not cached.
 ///
 /// Clones are handles to the same table.

@@ -14,7 +14,7 @@ use rxevents::{operator::combine::Pattern, prelude::*, rx::observable::IntoBoxed
 use super::{
     flavour::{Boxed, Kind, OnTime, Shareable},
     laws::Verdict,
-    table::{Out, Source, out},
+    table::{Out, Source, fresh, out},
 };
 use crate::common::{Again, Log, lock, ms, unhandled, watchdog};
 
@@ -235,6 +235,26 @@ fn closures() -> Vec<Closure> {
         closure("count_by_key", |e| out(e.count_by_key(|v| boom(*v, v)).map(|(v, _)| v))),
         named("count_by_key_with", "count_by_key", |e| {
             out(e.count_by_key_with(Keys::default(), |v| boom(*v, v)).map(|(v, _)| v))
+        }),
+        closure("count_by_key_in", |e| {
+            let counted = e.map(Delivery::untracked).count_by_key_in(&fresh::<u64>(), |v| boom(*v, v));
+            out(counted.map(|(v, _)| v.ack()))
+        }),
+        closure("scan_by_key_in", |e| {
+            let from = e.map(Delivery::untracked);
+            out(from.scan_by_key_in(&fresh::<()>(), |v| v, || (), |(), v| boom(*v, *v)).map(Delivery::ack))
+        }),
+        closure("aggregate_by_key_in", |e| {
+            let from = e.map(Delivery::untracked);
+            let aggregated = from.aggregate_by_key_in(&fresh::<()>(), |v| v, || (), |(), v| boom(*v, ()));
+            out(aggregated.map(|(v, ())| v.ack()))
+        }),
+        closure("deduplicate_in", |e| {
+            let from = e.map(Delivery::untracked);
+            out(from.deduplicate_in(&fresh::<()>(), |v| boom(*v, v)).map(Delivery::ack))
+        }),
+        closure("enrich_from", |e| {
+            out(e.enrich_from(fresh::<()>().reader(), |v| boom(*v, v)).map(|(v, _)| v))
         }),
         closure("scan_by_key", |e| out(e.scan_by_key(|v| v, 0, |_, v| boom(v, v)))),
         named("throttle_first_on_dropped", "throttle_first", |e| {

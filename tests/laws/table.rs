@@ -19,12 +19,21 @@ use rxevents::{
     },
     prelude::*,
     rx::observable::IntoBoxedCoreObservable,
+    state::MemoryStore,
     time::Clock,
 };
 use validator::Validate;
 
 use super::flavour::{Boxed, Cloneable, Kind, OnTime};
 use crate::common::ms;
+
+/// An empty table.
+pub(crate) fn fresh<V>() -> Table<i64, V>
+where
+    V: serde::Serialize + serde::de::DeserializeOwned + Send + 'static,
+{
+    State::open(MemoryStore::new()).and_then(|state| state.table("laws")).unwrap()
+}
 
 pub(crate) type Source = OnTime<Cloneable<i64, StreamError>>;
 pub(crate) type Out = OnTime<Boxed<i64, StreamError>>;
@@ -821,6 +830,25 @@ pub(crate) fn operators() -> Vec<Op> {
             let tried = e.map(Delivery::untracked).try_map_value("laws", |v| Ok(*v));
             out(tried.filter_map(Result::ok).map(Delivery::ack))
         }),
+        Op::new("count_by_key_in", |e| {
+            let counted = e.map(Delivery::untracked).count_by_key_in(&fresh::<u64>(), |v| v);
+            out(counted.map(|(v, _)| v.ack()))
+        }),
+        Op::new("scan_by_key_in", |e| {
+            let scanned = e.map(Delivery::untracked).scan_by_key_in(&fresh::<()>(), |v| v, || (), |(), v| *v);
+            out(scanned.map(Delivery::ack))
+        }),
+        Op::new("aggregate_by_key_in", |e| {
+            let table = fresh::<()>();
+            let aggregated = e.map(Delivery::untracked).aggregate_by_key_in(&table, |v| v, || (), |(), _| ());
+            out(aggregated.map(|(v, ())| v.ack()))
+        }),
+        Op::new("deduplicate_in", |e| {
+            let number = AtomicI64::new(0);
+            let numbered = e.map(move |v| Delivery::untracked((number.fetch_add(1, Ordering::Relaxed), v)));
+            out(numbered.deduplicate_in(&fresh::<()>(), |(number, _)| number).map(|v| v.ack().1))
+        }),
+        Op::new("enrich_from", |e| out(e.enrich_from(fresh::<()>().reader(), |v| v).map(|(v, _)| v))),
         Op::new("write_to", |e| {
             let last = Last::default();
             let written = last.clone();
