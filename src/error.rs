@@ -298,6 +298,13 @@ pub(crate) fn drop_caught<O>(gone: O) {
     abandoning(|| caught("drop", || drop(gone)));
 }
 
+/// Drops what a container has of which one may panic: then the others are dropped still. Hash tables would leak them.
+pub(crate) fn drop_each<T>(items: impl Iterator<Item = T>) {
+    if std::mem::needs_drop::<T>() {
+        drop(items.collect::<Vec<_>>());
+    }
+}
+
 /// Drops an item that is done.
 pub(crate) fn drop_done<T>(item: T) {
     caught("drop", || drop(item));

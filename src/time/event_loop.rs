@@ -21,7 +21,7 @@ use rxrust::{
 
 use super::{Clock, open_handle};
 use crate::{
-    error::{catch, drop_caught, unhandled},
+    error::{catch, caught, drop_caught, unhandled},
     sync::lock,
 };
 
@@ -78,7 +78,8 @@ struct Incoming<F: ?Sized> {
 }
 
 struct Task<F: ?Sized> {
-    future: Pin<Box<F>>,
+    /// Until it is dropped.
+    future: Option<Pin<Box<F>>>,
     handle: TaskHandle,
     alarm: Arc<Alarm>,
 }
@@ -86,7 +87,7 @@ struct Task<F: ?Sized> {
 impl<F: ?Sized> Task<F> {
     fn new(future: Pin<Box<F>>, handle: TaskHandle, alarm: &Arc<Alarm>) -> Self {
         alarm.tasks.fetch_add(1, Ordering::Relaxed);
-        Self { future, handle, alarm: alarm.clone() }
+        Self { future: Some(future), handle, alarm: alarm.clone() }
     }
 }
 
@@ -98,7 +99,10 @@ impl<F: Future<Output = ()> + ?Sized> Future for Task<F> {
         if self.alarm.closed.load(Ordering::SeqCst) || Pin::new(&mut self.handle).poll(context).is_ready() {
             return Poll::Ready(());
         }
-        self.future.as_mut().poll(context)
+        match &mut self.future {
+            Some(future) => future.as_mut().poll(context),
+            None => Poll::Ready(()),
+        }
     }
 }
 
@@ -106,6 +110,8 @@ impl<F: ?Sized> Drop for Task<F> {
     fn drop(&mut self) {
         self.alarm.tasks.fetch_sub(1, Ordering::Relaxed);
         self.handle.clone().unsubscribe();
+        // By itself, so that a panic in it does not keep the others from being dropped.
+        caught("drop", || drop(self.future.take()));
     }
 }
 

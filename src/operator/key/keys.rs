@@ -8,7 +8,10 @@ use std::{
 
 use hashbrown::HashTable;
 
-use crate::{Drops, error::OverflowError};
+use crate::{
+    Drops,
+    error::{OverflowError, drop_each},
+};
 
 /// The hasher of keys unless another is chosen: foldhash, seeded anew in each process.
 pub type FastHasher = foldhash::fast::RandomState;
@@ -104,6 +107,12 @@ impl<K: Clone, V: Clone, H: Clone> Clone for Table<K, V, H> {
     }
 }
 
+impl<K, V, H> Drop for Table<K, V, H> {
+    fn drop(&mut self) {
+        drop_each(self.slots.table.drain());
+    }
+}
+
 impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
     pub(crate) fn new(keys: Keys<H>) -> Self {
         Self { keys: Box::new(keys), slots: Slots { table: HashTable::new(), clock: VecDeque::new() } }
@@ -111,7 +120,7 @@ impl<K: Hash + Eq + Clone, V, H: BuildHasher> Table<K, V, H> {
 
     /// Forgets all keys at once; the policy has no part in it.
     pub(crate) fn clear(&mut self) {
-        self.slots.table.clear();
+        drop_each(self.slots.table.drain());
         self.slots.clock.clear();
     }
 

@@ -369,6 +369,15 @@ impl<I> Push<I> {
     }
 }
 
+/// One by one: where the drop of one panics, the rings would leak the others.
+impl<I> Drop for Pop<I> {
+    fn drop(&mut self) {
+        while let Some(item) = self.pop() {
+            drop_caught(item);
+        }
+    }
+}
+
 impl<I> Pop<I> {
     #[inline(always)]
     fn pop(&mut self) -> Option<I> {

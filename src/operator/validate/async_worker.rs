@@ -11,7 +11,10 @@ use std::{
 
 use futures::{
     FutureExt, StreamExt,
-    future::{AbortRegistration, Abortable, Aborted, CatchUnwind, Either, Join, Map, Ready, join, ready},
+    future::{
+        AbortRegistration, Abortable, Aborted, CatchUnwind, Either, Join, Map, OptionFuture, Ready, join,
+        ready,
+    },
     stream::FuturesUnordered,
 };
 use rxrust::context::RcDerefMut;
@@ -19,7 +22,8 @@ use rxrust::context::RcDerefMut;
 use super::{event_retry::Past, try_map_async::NAME};
 use crate::{
     dead_letter::Reason,
-    error::{PanicError, catch, drop_caught, panic_error},
+    delivery::fate::abandoning,
+    error::{PanicError, catch, caught, drop_caught, panic_error},
     time::{BUDGET, Cancel, Tick},
 };
 
@@ -76,8 +80,8 @@ impl<G, I, T> Tick for Wake<G, I, T> {
     }
 }
 
-/// A future with its item.
-type Run<Fut, I, T> = Join<Ready<Start<I>>, Attempt<Fut, T>>;
+/// A future with its item, for as long as it is wanted.
+type Run<Fut, I, T> = OptionFuture<Join<Ready<Start<I>>, Attempt<Fut, T>>>;
 type Caught<Fut> = CatchUnwind<AssertUnwindSafe<Fut>>;
 /// What comes of it: a panic, or a result, if it is there in time.
 type Ended<T> = Result<Result<T, Reason>, Box<dyn Any + Send>>;
@@ -115,12 +119,23 @@ impl<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> Worker<G, R, F, Fut
     }
 }
 
+impl<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> Worker<G, R, F, Fut, I, T> {
+    /// Drops the futures, each for itself: where one panics, `FuturesUnordered` would leak the others.
+    fn release(&mut self) {
+        for mut run in Pin::new(&mut self.running).iter_pin_mut() {
+            abandoning(|| caught("drop", || run.set(None.into())));
+        }
+        self.running.clear();
+    }
+}
+
 impl<G, R, F, Fut: Future<Output = Result<T, Reason>>, I, T> Drop for Worker<G, R, F, Fut, I, T> {
     fn drop(&mut self) {
         // The scheduler has dropped the task, with its runtime: no more results.
         if !self.cancel.cancelled() && !std::thread::panicking() {
             (self.calls.lost)(&self.gate, None);
         }
+        self.release();
     }
 }
 
@@ -146,7 +161,7 @@ where
                         None => Either::Left(future),
                         Some(stop) => Either::Right(Abortable::new(future, stop).map(in_time as fn(_) -> _)),
                     };
-                    self.running.push(join(ready(start), attempt));
+                    self.running.push(Some(join(ready(start), attempt)).into());
                 }
                 Err(panic) => (self.calls.settled)(&self.gate, Settled { start, result: Err(panic) }),
             }
@@ -167,7 +182,7 @@ where
         this.cancel.register(context);
         for _ in 0..BUDGET {
             if this.cancel.cancelled() {
-                drop_caught(std::mem::take(&mut this.running));
+                this.release();
                 let starts = std::mem::take(&mut *this.starts.rc_deref_mut());
                 drop_caught(starts);
                 return Poll::Ready(());
@@ -175,7 +190,8 @@ where
             this.begin();
             // A future may panic when it is dropped.
             match catch(NAME, || this.running.poll_next_unpin(context)) {
-                Ok(Poll::Ready(Some((start, result)))) => {
+                Ok(Poll::Ready(Some(None))) => {}
+                Ok(Poll::Ready(Some(Some((start, result))))) => {
                     let result = result.map_err(|payload| panic_error(this.stage, payload));
                     (this.calls.settled)(&this.gate, Settled { start, result });
                 }

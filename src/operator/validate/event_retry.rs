@@ -9,7 +9,7 @@ use super::try_map_with_retry::NAME;
 use crate::{
     buffer::{Buffer, Drops},
     dead_letter::{AttemptLog, Reason, Rejected},
-    error::{StreamError, named},
+    error::{StreamError, drop_each, named},
     operator::error::{CircuitBreaker, Next, Outcome, Permit, Retry, Series, Verdict, WhileOpen},
     source::SplitMix64,
     time::Clock,
@@ -289,6 +289,12 @@ pub(super) struct KeyLines<I> {
 impl<I> Default for KeyLines<I> {
     fn default() -> Self {
         Self { lines: HashMap::default(), held: 0 }
+    }
+}
+
+impl<I> Drop for KeyLines<I> {
+    fn drop(&mut self) {
+        drop_each(self.lines.drain());
     }
 }
 
