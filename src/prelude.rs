@@ -25,6 +25,7 @@ pub use crate::{
         create::{Callback, Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
         error::{CircuitBreaker, ErrorOps, Jitter, Retry, RetryBudget, Verdict, WhileOpen},
         filter::FilterOps,
+        join::{EventJoin, JoinOps, Joined, Match},
         key::{KeyOps, Keyed, Keys},
         rate::{Edges, Excess, Quota, RateOps, TrailingOpensWindow},
         share::{

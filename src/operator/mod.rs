@@ -26,6 +26,7 @@ pub mod combine;
 pub mod create;
 pub mod error;
 pub mod filter;
+pub mod join;
 pub mod key;
 #[cfg(feature = "metrics")]
 pub mod measure;
