@@ -1,17 +1,19 @@
 //! A join by time: each sample of one recording with one of another that is at most a tolerance apart.
 //!
 //! ```text
-//! cargo run --release --example sensor_fusion -- [left.csv right.csv] [--tolerance 5ms] [--json]
+//! cargo run --release --example sensor_fusion -- [left.csv right.csv] [--tolerance 5ms] [--match M] [--kind K] [--json]
 //! ```
 //! The files are recordings as the app phyphox exports them, each in order of time: `Time (s)`, and either three axes
 //! (`X (m/s^2)` …, `X (rad/s)` …, `X (µT)` …) or a position (`East (m)`, `North (m)`; or latitude and longitude). Which,
 //! the header says. Without files, two sensors of 100 Hz are made up, of which the right one misses every 50th sample.
 //!
-//! The heads of both sides leave as a pair when they are at most `--tolerance` apart, else the older one leaves
-//! unmatched. The file that is behind in time is read on, so that next to nothing waits in the join.
+//! By `one_to_one` the heads of both sides leave as a pair when they are at most `--tolerance` apart, else the older one
+//! leaves unmatched; by the others a left sample is matched with all right ones, or the nearest, the latest before it or the
+//! earliest after it. The file that is behind in time is read on, so that next to nothing waits in the join.
 //!
-//! `{"left": samples, "right": …, "pairs": …, "left_unmatched": …, "right_unmatched": …, "rejected": rows that are no
-//! samples}`, and `left = pairs + left_unmatched`, `right = pairs + right_unmatched`.
+//! `{"left": samples, "right": …, "pairs": …, "left_unmatched": …, "right_unmatched": …, "rows": pairs, and what comes out
+//! alone by --kind, "rejected": rows that are no samples}`. By `one_to_one`, `left = pairs + left_unmatched`, `right = pairs +
+//! right_unmatched`.
 
 mod common;
 
@@ -19,27 +21,27 @@ use std::{cell::Cell, error::Error, process::ExitCode, rc::Rc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use common::{
-    ArgError, Args, Failure, Rejects, Usage,
-    columns::with_columns,
-    input,
+    ArgError, Args, Failure, Rejects, Usage, recorded,
     tally::Counter,
     turns::{Turn, Turns},
 };
 use rxevents::{
-    event::{GeoFix, MotionSample},
+    operator::join::{Kind, WhyLeftOver},
     prelude::*,
-    source::{CsvFile, CsvRecord, Line, OpenError, SplitMix64},
+    source::{CsvRecord, Line},
 };
 use serde_json::{Value, json};
 
 const USAGE: Usage = Usage {
     text: "\
-usage: sensor_fusion [left.csv right.csv] [--tolerance 5ms] [--json]
+usage: sensor_fusion [left.csv right.csv] [--tolerance 5ms] [--match one_to_one] [--kind inner] [--json]
 
   --tolerance T  how far apart in time the two of a pair may be, such as 5ms or 0.2s
+  --match M      one_to_one, all, nearest, latest_before or earliest_after
+  --kind K       inner, left, right or outer: which samples come out alone when they have no partner
   --json         print the figures on one line",
     flags: &[],
-    options: &["tolerance"],
+    options: &["tolerance", "match", "kind"],
     files: 2,
 };
 
@@ -47,8 +49,6 @@ fn main() -> ExitCode {
     common::run(&USAGE, job)
 }
 
-/// What decodes a row: the moment that it is of.
-type Decode = fn(&CsvRecord) -> Result<DateTime<Utc>, Reason>;
 /// How far a side has come.
 type At = Rc<Cell<Option<DateTime<Utc>>>>;
 
@@ -57,23 +57,21 @@ fn job(args: &Args) -> Result<Value, Box<dyn Error>> {
     if args.file(0).is_some() && args.file(1).is_none() {
         return Err(ArgError("two files are needed, the left and the right one".into()).into());
     }
-    let (left_records, left_decode) = open(args, 0)?;
-    let (right_records, right_decode) = open(args, 1)?;
+    let (left_records, left_decode) = recorded::open(args, 0)?;
+    let (right_records, right_decode) = recorded::open(args, 1)?;
 
     let (rejects, failure) = (Rejects::default(), Failure::default());
-    let [lefts, rights, pairs]: [Counter; 3] = Default::default();
+    let [lefts, rights, rows]: [Counter; 3] = Default::default();
     let (left_at, right_at) = (At::default(), At::default());
     let (mut left, mut right) = (Local::subject(), Local::subject());
-    let within = Within::new(*tolerance).to_the_end();
-    let unmatched = within.unmatched();
-    let (found, entered) = (pairs.clone(), (lefts.clone(), rights.clone()));
+    let spec = EventJoin::new(|at: &DateTime<Utc>| *at, |at: &DateTime<Utc>| *at)
+        .within(*tolerance)
+        .matching(args.one_of("match", &MATCHES)?)
+        .kind(args.one_of("kind", &KINDS)?)
+        .to_the_end();
+    let (counts, found) = (spec.counts(), rows.clone());
     samples(left.clone(), left_decode, &rejects, &lefts, &left_at)
-        .join_within(
-            samples(right.clone(), right_decode, &rejects, &rights, &right_at),
-            within,
-            |at| *at,
-            |at| *at,
-        )
+        .join_events(samples(right.clone(), right_decode, &rejects, &rights, &right_at), spec)
         .on_error_route(failure.observer())
         .subscribe(move |_| found.add(1));
 
@@ -88,19 +86,30 @@ fn job(args: &Args) -> Result<Value, Box<dyn Error>> {
     );
     failure.check()?;
     Ok(json!({
-        "left": entered.0.get(),
-        "right": entered.1.get(),
-        "pairs": pairs.get(),
-        "left_unmatched": unmatched.left(),
-        "right_unmatched": unmatched.right(),
+        "left": lefts.get(),
+        "right": rights.get(),
+        "pairs": counts.matches(),
+        "left_unmatched": counts.left(WhyLeftOver::Unmatched),
+        "right_unmatched": counts.right(WhyLeftOver::Unmatched),
+        "rows": rows.get(),
         "rejected": rejects.check()?,
     }))
 }
 
+const MATCHES: [(&str, Match); 5] = [
+    ("one_to_one", Match::OneToOne),
+    ("all", Match::All),
+    ("nearest", Match::Nearest),
+    ("latest_before", Match::LatestBefore),
+    ("earliest_after", Match::EarliestAfter),
+];
+const KINDS: [(&str, Kind); 4] =
+    [("inner", Kind::Inner), ("left", Kind::Left), ("right", Kind::Right), ("outer", Kind::Outer)];
+
 /// The moments of the samples of one side.
 fn samples(
     records: LocalSubject<Result<CsvRecord, Rejected<Line>>, StreamError>,
-    decode: Decode,
+    decode: recorded::Decode,
     rejects: &Rejects,
     count: &Counter,
     at: &At,
@@ -115,30 +124,4 @@ fn samples(
             at.set(Some(*sample));
         })
         .boxed()
-}
-
-/// The file at this place of the command line, or made-up samples, and what decodes it.
-fn open(args: &Args, index: u64) -> Result<(CsvFile<input::Text>, Decode), OpenError> {
-    let mut random = SplitMix64::new(index + 1);
-    let made_up = (0..10_000).filter(move |i| index == 0 || i % 50 != 0).map(move |i| {
-        // Every 10 ms, up to 2 ms late.
-        let micros = 10_000 * i + 3_000 * index + input::below(&mut random, 2_000);
-        format!("{}.{:06},0.1,-0.2,9.8", micros / 1_000_000, micros % 1_000_000)
-    });
-    let header = std::iter::once("Time (s),X (m/s^2),Y (m/s^2),Z (m/s^2)".to_owned());
-    let records = input::table(args.file(index as usize), header.chain(made_up))?;
-    let motion: Decode =
-        |record| MotionSample::from_csv(record, DateTime::UNIX_EPOCH).map(|sample| sample.at);
-    let fix: Decode = |record| GeoFix::from_csv(record, DateTime::UNIX_EPOCH).map(|fix| fix.at);
-    let kinds = [
-        ("X (m/s^2)", motion),
-        ("X (rad/s)", motion),
-        ("X (µT)", motion),
-        ("East (m)", fix),
-        ("Latitude (°)", fix),
-    ];
-    let names = records.header().names();
-    let kind = kinds.iter().find(|(column, _)| names.iter().any(|name| name == column));
-    let (column, decode) = *kind.unwrap_or(&kinds[0]);
-    Ok((with_columns(records, &["Time (s)", column])?, decode))
 }

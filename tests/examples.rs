@@ -155,10 +155,58 @@ fn sensor_fusion_of_a_walk() {
         (&location, 35, &accelerometer, 10_577, "200ms", 35),
     ] {
         let expected = json!({
-            "left": lefts, "right": rights, "pairs": pairs,
+            "left": lefts, "right": rights, "pairs": pairs, "rows": pairs,
             "left_unmatched": lefts - pairs, "right_unmatched": rights - pairs, "rejected": 0,
         });
         assert_eq!(figures("sensor_fusion", &[left, right, "--tolerance", tolerance]), expected);
+    }
+}
+
+/// The times of a recording, in whole nanoseconds.
+fn moments(path: &str) -> Vec<i64> {
+    let text = fs::read_to_string(path).unwrap();
+    let time = |line: &str| line.split(',').next().unwrap().trim_matches('"').parse::<f64>().unwrap();
+    text.lines().skip(1).map(|line| (time(line) * 1e9).round() as i64).collect()
+}
+
+/// Beside a join of all times at once.
+#[test]
+fn sensor_fusion_by_other_rules() {
+    let motion = |name: &str| recording(&format!("motion/{name}.csv"));
+    let (Some(accelerometer), Some(location)) = (motion("accelerometer"), motion("location")) else { return };
+    for (left, right, tolerance) in [(&location, &accelerometer, 200), (&accelerometer, &location, 3)] {
+        let (lefts, rights) = (moments(left), moments(right));
+        for rule in ["all", "nearest", "latest_before", "earliest_after"] {
+            let (mut pairs, mut taken, mut alone) = (0, vec![false; rights.len()], 0);
+            for at in &lefts {
+                let within = |other: &i64| {
+                    let later = other - at;
+                    later.abs() <= tolerance * 1_000_000
+                        && (rule != "latest_before" || later <= 0)
+                        && (rule != "earliest_after" || later >= 0)
+                };
+                let mut found: Vec<usize> = (0..rights.len()).filter(|&i| within(&rights[i])).collect();
+                if rule != "all" {
+                    found =
+                        found.into_iter().min_by_key(|&i| ((rights[i] - at).abs(), i)).into_iter().collect();
+                }
+                alone += usize::from(found.is_empty());
+                pairs += found.len();
+                found.into_iter().for_each(|i| taken[i] = true);
+            }
+            let unmatched = taken.iter().filter(|taken| !**taken).count();
+            for (kind, more) in
+                [("inner", 0), ("left", alone), ("right", unmatched), ("outer", alone + unmatched)]
+            {
+                let expected = json!({
+                    "left": lefts.len(), "right": rights.len(), "pairs": pairs, "rows": pairs + more,
+                    "left_unmatched": alone, "right_unmatched": unmatched, "rejected": 0,
+                });
+                let tolerance = format!("{tolerance}ms");
+                let args = [left, right, "--tolerance", &tolerance, "--match", rule, "--kind", kind];
+                assert_eq!(figures("sensor_fusion", &args), expected, "{rule} {kind}");
+            }
+        }
     }
 }
 

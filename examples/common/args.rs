@@ -90,6 +90,16 @@ impl Args {
         Ok(self.value(option)?.unwrap_or(default))
     }
 
+    /// What the value of an option names; the first of `names`, where it is not given.
+    pub(crate) fn one_of<T: Copy>(&self, option: &str, names: &[(&str, T)]) -> Result<T, ArgError> {
+        let given: String = self.get(option, names[0].0.to_owned())?;
+        let found = names.iter().find(|(name, _)| *name == given);
+        let all = || names.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        found
+            .map(|(_, value)| *value)
+            .ok_or_else(|| ArgError(format!("--{option} `{given}`: one of {}", all())))
+    }
+
     /// The value of an option that may be absent.
     pub(crate) fn value<T: FromStr<Err: Display>>(&self, option: &str) -> Result<Option<T>, ArgError> {
         let Some(value) = self.values.get(option) else { return Ok(None) };

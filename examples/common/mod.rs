@@ -6,6 +6,7 @@ pub(crate) mod columns;
 pub(crate) mod input;
 #[path = "../storefront/reading.rs"]
 pub(crate) mod reading;
+pub(crate) mod recorded;
 mod rejects;
 pub(crate) mod repeated;
 pub(crate) mod shared;

@@ -89,6 +89,17 @@ fn closures() -> Vec<Closure> {
             let one = e.scheduler().on(Kind::of(0).stream_error());
             out(one.combine_latest(e, |_, v| boom(v, v)))
         }),
+        closure("join_events", |e| {
+            let other = e.scheduler().on(Kind::never::<i64>().stream_error());
+            let spec = EventJoin::new(|v: &i64| boom(*v, *v), |v: &i64| *v);
+            out(e.join_events(other, spec).filter_map(Joined::both).map(|(v, _)| v))
+        }),
+        named("merge_asof", "join_events", |e| {
+            let other = e.scheduler().on(Kind::never::<i64>().stream_error());
+            let spec = EventJoin::new(|v: &i64| *v, |v: &i64| *v);
+            let spec = spec.keyed(|v: &i64| boom(*v, *v), |v: &i64| *v);
+            out(e.merge_asof(other, Match::Nearest, spec).filter_map(Joined::both).map(|(v, _)| v))
+        }),
         closure("join_within", |e| {
             let other = e.scheduler().on(Kind::never::<i64>().stream_error());
             out(e.join_within(other, ms(0), |v| boom(*v, *v), |v| *v).map(|(v, _)| v))

@@ -376,6 +376,20 @@ pub(crate) fn operators() -> Vec<Op> {
                 (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
             out(one.group_join(e, never, empty).flat_map(|(_, group)| group))
         }),
+        Op::new("join_events", |e| {
+            let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
+            let spec = EventJoin::new(|_: &i64| 0_i64, |_: &i64| 0_i64).matching(Match::OneToOne);
+            out(numbers.join_events(e, spec).filter_map(Joined::both).map(|(_, v)| v))
+        }),
+        Op::new("merge_asof", |e| {
+            let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
+            // The n-th with the n-th.
+            let number = AtomicI64::new(-1);
+            let spec =
+                EventJoin::new(|n: &i64| *n, move |_: &i64| number.fetch_add(1, Ordering::Relaxed) + 1);
+            let matched = numbers.merge_asof(e, Match::EarliestAfter, spec);
+            out(matched.filter_map(Joined::both).map(|(_, v)| v))
+        }),
         Op::new("join_within", |e| {
             let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
             // All at one time: the n-th with the n-th.
