@@ -20,7 +20,8 @@ use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
+    "anomaly_scores",
     "click_counts",
     "crash_harness",
     "dead_letters",
@@ -159,6 +160,27 @@ fn sensor_fusion_of_a_walk() {
             "left_unmatched": lefts - pairs, "right_unmatched": rights - pairs, "rejected": 0,
         });
         assert_eq!(figures("sensor_fusion", &[left, right, "--tolerance", tolerance]), expected);
+    }
+}
+
+/// The right values were computed by another program, from the detectors' definitions.
+#[test]
+fn anomaly_scores_of_a_machine() {
+    let Some(readings) = recording(MACHINE) else { return };
+    let Some(windows) = recording("sensors/machine_temperature_anomaly_windows.json") else { return };
+    let seen = figures("anomaly_scores", &[&readings, &windows]);
+    assert_eq!((count(&seen, "readings"), count(&seen, "rejected")), (22_695, 0));
+    for (detector, flagged, hits, hit) in
+        [("ratio", 81, 35, 3), ("zscore", 1_008, 118, 4), ("ewma", 40, 17, 2), ("mad", 836, 612, 3)]
+    {
+        let of = &seen[detector];
+        assert_eq!(
+            counts(of, ["flagged", "hits", "windows_hit", "windows"]),
+            [flagged, hits, hit, 4],
+            "{detector}"
+        );
+        close(&of["precision"], hits as f64 / flagged as f64);
+        close(&of["recall"], hit as f64 / 4.0);
     }
 }
 
@@ -520,6 +542,10 @@ fn made_up_data_are_accounted_for_and_the_same_each_time() {
         ["amount", "amount+customer+description", "customer", "decode"]
     );
     assert_eq!(reasons.values().filter_map(Value::as_u64).sum::<u64>(), count(&seen, "rejected"));
+    let seen = twice("anomaly_scores", &[]);
+    for detector in ["ratio", "zscore", "ewma", "mad"] {
+        assert_eq!(counts(&seen[detector], ["windows_hit", "windows"]), [3, 3], "{seen}");
+    }
     let seen = twice("click_counts", &[]);
     assert_eq!(count(&seen, "events") + count(&seen, "rejected"), 100_000);
     assert!(count(&seen, "rejected") > 900, "{seen}");

@@ -89,6 +89,10 @@ fn closures() -> Vec<Closure> {
             let one = e.scheduler().on(Kind::of(0).stream_error());
             out(one.combine_latest(e, |_, v| boom(v, v)))
         }),
+        closure("flag_anomalies", |e| {
+            let scored = e.flag_anomalies(rxevents::operator::window::Ewma::new(0.1, 3.0), |v| boom(*v, 0.0));
+            out(scored.map(|scored| scored.item))
+        }),
         closure("join_events", |e| {
             let other = e.scheduler().on(Kind::never::<i64>().stream_error());
             let spec = EventJoin::new(|v: &i64| boom(*v, *v), |v: &i64| *v);

@@ -376,6 +376,10 @@ pub(crate) fn operators() -> Vec<Op> {
                 (|_: &i64| Kind::never::<()>().stream_error(), |_: &i64| Kind::empty::<()>().stream_error());
             out(one.group_join(e, never, empty).flat_map(|(_, group)| group))
         }),
+        Op::new("flag_anomalies", |e| {
+            let detector = rxevents::operator::window::Ewma::new(0.1, 3.0);
+            out(e.flag_anomalies(detector, |v| *v as f64).map(|scored| scored.item))
+        }),
         Op::new("join_events", |e| {
             let numbers = e.scheduler().on(Kind::from_iter(0..MANY).stream_error());
             let spec = EventJoin::new(|_: &i64| 0_i64, |_: &i64| 0_i64).matching(Match::OneToOne);

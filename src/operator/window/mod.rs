@@ -8,7 +8,9 @@ mod by_time;
 mod by_time_shift;
 mod chunks;
 mod collect;
+mod detector;
 mod doors;
+mod flag_anomalies;
 mod flag_outliers;
 mod keeper;
 mod moving_average;
@@ -26,8 +28,10 @@ pub use by_time_shift::*;
 pub use chunks::*;
 pub(crate) use collect::put;
 pub use collect::{Bounded, Collect, Env, Gathered, Vecs, Windows};
+pub use detector::{Detector, Ewma, MedianDeviation, Ratio, ZScore};
 pub use doors::{Close, Closer, Doors, Keeping, Knock, Latch, Main, Opener, Silent};
 pub(crate) use doors::{Closings, DoorObserver, watch_closing};
+pub use flag_anomalies::*;
 pub use flag_outliers::*;
 pub use keeper::*;
 pub use moving_average::*;
@@ -795,6 +799,35 @@ pub trait WindowOps: Observable + 'static {
         F: FnMut(&I) -> f64,
     {
         self.transform(|source| Apply::new(source, FlagOutliersBy::new(ratio, value)))
+    }
+
+    /// Each item as [`Scored`]: how unusual its value is beside those before it, by a [`Detector`], and whether that is
+    /// above the detector's threshold. [`ZScore`], [`Ewma`], [`MedianDeviation`] and [`Ratio`] are ready-made.
+    ///
+    /// A value that is not finite is an anomaly, with an infinite score, and does not count for those after it. An anomaly
+    /// that is finite does: what lasts becomes usual. Memory and time: the detector's.
+    ///
+    /// ```
+    /// use rxevents::{operator::window::ZScore, prelude::*};
+    /// let mut flagged = vec![];
+    /// Local::from_iter([20.1, 20.3, 19.9, 20.0, 35.0, 20.2, f64::NAN])
+    ///     .flag_anomalies(ZScore::new(4, 3.0), |value| *value)
+    ///     .filter(|scored| scored.flagged)
+    ///     .subscribe(|scored| flagged.push(scored.item));
+    /// assert_eq!(flagged[0], 35.0);
+    /// assert!(flagged.len() == 2 && flagged[1].is_nan());
+    /// ```
+    fn flag_anomalies<D, F, I>(
+        self,
+        detector: D,
+        value: F,
+    ) -> Self::With<Apply<Self::Inner, FlagAnomalies<D, F>, I, Scored<I>>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+        D: Detector,
+        F: FnMut(&I) -> f64,
+    {
+        self.transform(|source| Apply::new(source, FlagAnomalies::new(detector, value)))
     }
 }
 
