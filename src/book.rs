@@ -26,6 +26,7 @@ pages! {
     pipelines "../docs/src/technique/pipelines.md"
     back_pressure "../docs/src/technique/back-pressure.md"
     validation "../docs/src/technique/validation.md"
+    event_time "../docs/src/technique/event-time.md"
     joins "../docs/src/technique/joins.md"
     measured "../docs/src/technique/metrics.md"
     own_operator "../docs/src/how-to/own-operator.md"

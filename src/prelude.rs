@@ -24,6 +24,7 @@ pub use crate::{
         combine::{CombineOps, CompositeError, Within},
         create::{Callback, Closed, CreateOps, Emitter, LocalEmitter, MissedTicks, SharedEmitter},
         error::{CircuitBreaker, ErrorOps, Jitter, Retry, RetryBudget, Verdict, WhileOpen},
+        event_window::EventWindowOps,
         filter::FilterOps,
         join::{EventJoin, JoinOps, Joined, Match},
         key::{KeyOps, Keyed, Keys},

@@ -6,7 +6,24 @@ use std::{convert::Infallible, time::Duration};
 mod common;
 
 use allocation_counter::measure;
-use rxevents::prelude::*;
+use rxevents::{
+    event_time::EventTime,
+    operator::event_window::{EventWindows, SlidingWindows, aggregate::count},
+    prelude::*,
+};
+
+const fn ns(n: u64) -> Duration {
+    Duration::from_nanos(n)
+}
+
+/// One of ten keys, and a time later than the one before.
+fn each_later((_, at): (u64, i64), v: f64) -> (u64, i64) {
+    (v as u64 % 10, at + 1)
+}
+
+fn minutes() -> EventWindows {
+    EventWindows::tumbling(ns(100)).time(EventTime::disorder(ns(50)))
+}
 
 /// Allocations of `send` for ten thousand events, after as many to make room.
 fn allocations(mut send: impl FnMut(f64)) -> u64 {
@@ -39,6 +56,15 @@ allocates! {
         e.scan(0_i64, |n, _| n + 1).filter(|n| n % 2 == 0), Within::new(Duration::ZERO), |n| *n, |n| *n,
     ), 0;
     count_by_key: |e| e.map(|v| v as u64 % 100).count_by_key(|v| v), 0;
+    // One event in ten is late.
+    event_windows: |e| e.scan((0, 0), each_later).map(|(key, at)| (key, at - i64::from(key == 9) * 500))
+        .event_windows(minutes(), |event| &event.0, |event| event.1, count()), 0;
+    event_windows_hopping: |e| e.scan((0, 0), each_later)
+        .event_windows(EventWindows::hopping(ns(300), ns(30)), |event| &event.0, |event| event.1, count()), 0;
+    event_windows_of_sessions: |e| e.scan((0, 0), each_later).map(|(key, at)| (key, at + at / 100 * 20))
+        .event_windows(EventWindows::session(ns(15)), |event| &event.0, |event| event.1, count()), 0;
+    sliding_event_windows: |e| e.scan((0, 0), each_later)
+        .sliding_event_windows(SlidingWindows::new(ns(300)), |event| &event.0, |event| event.1, count()), 0;
     group_by: |e| e.map(|v| v as u64 % 100).group_by(|v| v).flat_map(|group| group), 0;
     distinct_by: |e| e.map(|v| v as u64 % 100).distinct_by(|v| v), 0;
     // The key is copied to where the one before was.

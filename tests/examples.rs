@@ -20,7 +20,7 @@ use recordings::{SHOP, recording};
 use rxevents::dead_letter::{DeadLetter, FailureKind, read_letters};
 use serde_json::{Value, json};
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "anomaly_scores",
     "click_counts",
     "crash_harness",
@@ -34,6 +34,7 @@ const NAMES: [&str; 13] = [
     "throttled_sensor",
     "validated_payments",
     "windowed_anomalies",
+    "windowed_clicks",
 ];
 
 /// The recording of a sensor.
@@ -274,6 +275,21 @@ fn click_counts_of_a_site() {
     assert_eq!(figures("click_counts", &[&file]), expected);
     // 367 is not more than 367.
     assert_eq!(figures("click_counts", &[&file, "--alert", "367"])["alerts"], 4);
+}
+
+#[test]
+fn windowed_clicks_of_a_site() {
+    let Some(file) = recording("clicks/access.log") else { return };
+    // Each hour has its requests in one minute.
+    let largest = json!({"start": "2015-05-19T19:05:00Z", "count": 136});
+    let expected =
+        json!({"events": 7_000, "counted": 7_000, "late": 0, "windows": 59, "largest_window": largest});
+    assert_eq!(figures("windowed_clicks", &[&file, "--window", "1m", "--disorder", "1m"]), expected);
+    let seconds = figures("windowed_clicks", &[&file, "--window", "1s", "--disorder", "0s"]);
+    assert_eq!(counts(&seconds, ["events", "counted", "late"]), [7_000, 385, 6_615]);
+    // They are taken when windows are kept long enough.
+    let kept = figures("windowed_clicks", &[&file, "--window", "1s", "--disorder", "0s", "--lateness", "1m"]);
+    assert_eq!(kept, figures("windowed_clicks", &[&file, "--window", "1s", "--disorder", "1m"]));
 }
 
 #[test]
@@ -549,6 +565,9 @@ fn made_up_data_are_accounted_for_and_the_same_each_time() {
     let seen = twice("click_counts", &[]);
     assert_eq!(count(&seen, "events") + count(&seen, "rejected"), 100_000);
     assert!(count(&seen, "rejected") > 900, "{seen}");
+    let seen = twice("windowed_clicks", &[]);
+    assert_eq!(count(&seen, "counted") + count(&seen, "late"), count(&seen, "events"));
+    assert!(count(&seen, "late") > 0 && count(&seen, "windows") > 0, "{seen}");
     let seen = twice("parallel_logs", &[]);
     let levels = seen["levels"].as_object().unwrap();
     assert_eq!(levels.values().filter_map(Value::as_u64).sum::<u64>(), count(&seen, "lines"));
@@ -645,6 +664,7 @@ fn empty_files_are_no_failure() {
         assert_eq!(count(&figures(name, &[&header]), "readings"), 0, "{name}");
     }
     assert_eq!(count(&figures("click_counts", &[&nothing]), "events"), 0);
+    assert_eq!(figures("windowed_clicks", &[&nothing])["largest_window"], Value::Null);
     assert_eq!(count(&figures("parallel_logs", &[&nothing]), "chunks"), 0);
     assert_eq!(count(&figures("dead_letters", &[&nothing, "--dead-letters", &out]), "lines"), 0);
     assert_eq!(count(&figures("dead_letters", &["--redrive", &out]), "redriven"), 0);
@@ -654,7 +674,7 @@ fn empty_files_are_no_failure() {
 fn wrong_arguments_are_named() {
     let folder = Folder::new();
     let (absent, bare) = (folder.path("absent"), folder.write("bare.csv", &[b"timestamp,values"]));
-    let refused: [(&str, &[&str], &str); 38] = [
+    let refused: [(&str, &[&str], &str); 40] = [
         ("windowed_anomalies", &[&absent], &absent),
         (
             "windowed_anomalies",
@@ -679,6 +699,8 @@ fn wrong_arguments_are_named() {
         ("validated_payments", &[&absent], &absent),
         ("click_counts", &["--alert", "many"], "--alert `many`: invalid digit"),
         ("click_counts", &[&absent], &absent),
+        ("windowed_clicks", &["--window", "1 parsec"], "--window `1 parsec`: unknown time unit"),
+        ("windowed_clicks", &[&absent], &absent),
         ("metrics", &["--capacity", "many"], "--capacity `many`: invalid digit"),
         ("metrics", &["--listen", "here"], "--listen `here`: "),
         ("metrics", &["--listen", "127.0.0.1:0"], "--listen: metrics on 127.0.0.1:0: "),

@@ -6,7 +6,7 @@
 #![allow(missing_docs, clippy::print_stdout)]
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     convert::Infallible,
     future::poll_fn,
     hint::black_box,
@@ -21,7 +21,16 @@ use std::{
 };
 
 use futures::Stream;
-use rxevents::{StreamError, dead_letter::Reason, sink::EventSink};
+use rxevents::{
+    StreamError,
+    dead_letter::Reason,
+    event_time::EventTime,
+    operator::{
+        event_window::{EventWindows, SlidingWindows},
+        key::FastHasher,
+    },
+    sink::EventSink,
+};
 use validator::Validate;
 
 #[path = "../common/table.rs"]
@@ -343,7 +352,7 @@ macro_rules! same_chains {
 }
 
 mod ours {
-    use rxevents::{delivery::MemoryPosition, prelude::*};
+    use rxevents::{delivery::MemoryPosition, operator::event_window::aggregate, prelude::*};
 
     same_chains!();
 
@@ -394,6 +403,15 @@ mod ours {
         cold group_by(|s| s.map(|v| v & 63).group_by(|v| v).flat_map(|group| group), |v| v);
         cold group_by_with(|s| s.map(|v| v & 63).group_by_with(Keys::new(64), |v| v, |_| Ctx::never::<()>())
             .flat_map(|group| group), |v| v);
+        cold event_windows(|s| s.index().map(super::keyed).event_windows(super::tumbling(), super::key, super::moment, aggregate::count()),
+            |w| w.value * w.key);
+        cold event_windows_hopping(|s| s.index().map(super::keyed).event_windows(super::hopping(), super::key, super::moment, aggregate::count()),
+            |w| w.value * w.key);
+        cold event_windows_all(|s| s.index().map(super::keyed).event_windows_all(super::tumbling(), super::moment, aggregate::count()), |w| w.value);
+        cold event_windows_acked(|s| s.index().map(super::keyed).map(Delivery::untracked)
+            .event_windows_acked(super::tumbling(), super::key, super::moment, aggregate::count()), |w| w.value * w.key);
+        cold sliding_event_windows(|s| s.index().map(super::keyed).sliding_event_windows(super::last_span(), super::key, super::moment,
+            aggregate::sum(|of: &(u64, u64)| of.1)), |w| w.value as u64);
         cold index(|s| s.index(), |(n, v)| n ^ v);
         cold materialize(|s| s.materialize().dematerialize(), |v| v);
         cold timestamp(|s| s.timestamp(), |v| v.value);
@@ -603,6 +621,64 @@ mod theirs {
     pub(super) fn observe_on(data: &'static [u64]) -> super::Pair {
         [Some(work!(timed Local data, |s| s.observe_on(LocalScheduler), |v| v)), None]
     }
+}
+
+/// How far apart events may be of those that came before, in the rows of event time: a thousand keys, a moment each.
+const KEYS: u64 = 1_000;
+const DISORDER: u64 = 100;
+const SIZE: u64 = 16_000;
+const HOPS: usize = 8;
+
+fn keyed((n, v): (u64, u64)) -> (u64, u64) {
+    (n, v % KEYS)
+}
+
+fn key(of: &(u64, u64)) -> &u64 {
+    &of.1
+}
+
+fn moment(of: &(u64, u64)) -> i64 {
+    of.0 as i64
+}
+
+fn tumbling() -> EventWindows {
+    EventWindows::tumbling(Duration::from_nanos(SIZE)).time(disorder())
+}
+
+fn hopping() -> EventWindows {
+    let size = Duration::from_nanos(SIZE);
+    EventWindows::hopping(size * HOPS as u32, size).time(disorder())
+}
+
+fn last_span() -> SlidingWindows {
+    SlidingWindows::new(Duration::from_nanos(SIZE))
+}
+
+fn disorder() -> EventTime {
+    EventTime::disorder(Duration::from_nanos(DISORDER))
+}
+
+type Table = HashMap<u64, u64, FastHasher>;
+
+/// Counts in tables, one for each piece of time; `close` is given those that make up a window.
+fn by_tables(data: &[u64], hops: usize, mut close: impl FnMut(&[Table])) {
+    // The first windows begin before the first event.
+    let mut tables: Vec<Table> = vec![Table::default(); hops];
+    let (mut first, early) = (0, (hops as u64 - 1) * SIZE);
+    for (n, v) in data.iter().map(black_box).enumerate() {
+        let n = n as u64 + early;
+        let at = ((n - first) / SIZE) as usize;
+        if at == tables.len() {
+            tables.push(Table::default());
+        }
+        *tables[at].entry(v % KEYS).or_default() += 1;
+        if n - DISORDER.min(n) >= first + SIZE * hops as u64 {
+            close(&tables[..hops]);
+            tables.remove(0);
+            first += SIZE;
+        }
+    }
+    (0..tables.len()).for_each(|from| close(&tables[from..(from + hops).min(tables.len())]));
 }
 
 /// Runs `feed` in a runtime with a `LocalSet`, and its tasks until `done`.
@@ -830,6 +906,68 @@ fn rows() -> Vec<Row> {
             none(),
         ),
         row("window_when, all in one + flat_map", opaque(d), ours::window_when(d), none()),
+        row(
+            "event_windows, 1,000 keys, 16 events each",
+            hand!(|sum| by_tables(d, 1, |tables| {
+                tables.iter().flatten().for_each(|(key, count)| sum.add(key * count));
+            });),
+            ours::event_windows(d),
+            none(),
+        ),
+        row(
+            "event_windows, hopping, 8 panes",
+            hand!(|sum| by_tables(d, HOPS, |tables| {
+                let mut all = Table::default();
+                tables.iter().flatten().for_each(|(key, count)| *all.entry(*key).or_default() += count);
+                all.iter().for_each(|(key, count)| sum.add(key * count));
+            });),
+            ours::event_windows_hopping(d),
+            none(),
+        ),
+        row(
+            "event_windows_all",
+            hand!(|sum| {
+                let (mut count, mut end) = ([0, 0], SIZE);
+                for (n, v) in d.iter().map(black_box).enumerate() {
+                    black_box(v);
+                    count[usize::from(n as u64 >= end)] += 1;
+                    if n as u64 == end + DISORDER {
+                        sum.add(count[0]);
+                        (count, end) = ([count[1], 0], end + SIZE);
+                    }
+                }
+                count.into_iter().for_each(|count| sum.add(count));
+            }),
+            ours::event_windows_all(d),
+            none(),
+        ),
+        row(
+            "event_windows_acked, of no source",
+            hand!(|sum| by_tables(d, 1, |tables| {
+                tables.iter().flatten().for_each(|(key, count)| sum.add(key * count));
+            });),
+            ours::event_windows_acked(d),
+            none(),
+        ),
+        row(
+            "sliding_event_windows, of 16 events",
+            hand!(|sum| {
+                let mut last: HashMap<u64, (VecDeque<u64>, u64), FastHasher> = HashMap::default();
+                for (n, v) in d.iter().map(black_box).enumerate() {
+                    let key = v % KEYS;
+                    let (times, total) = last.entry(key).or_default();
+                    while times.front().is_some_and(|at| at + SIZE <= n as u64) {
+                        times.pop_front();
+                        *total -= key;
+                    }
+                    times.push_back(n as u64);
+                    *total += key;
+                    sum.add(*total);
+                }
+            }),
+            ours::sliding_event_windows(d),
+            none(),
+        ),
         row("group_by, 64 keys + flat_map", grouped(d), ours::group_by(d), theirs::group_by(d)),
         row("group_by_with, 64 keys + flat_map", grouped(d), ours::group_by_with(d), none()),
         row(

@@ -92,6 +92,16 @@ impl Receipt {
         })
     }
 
+    /// [`and`](Self::and), in place.
+    #[inline]
+    pub(crate) fn join(&mut self, other: Self) {
+        match (&mut self.0, other.0) {
+            (_, Parts::None) => {}
+            (Parts::Many(parts), Parts::One(one)) => parts.push(one),
+            (_, other) => *self = mem::take(self).and(Self(other)),
+        }
+    }
+
     fn parts(&self) -> &[Part] {
         match &self.0 {
             Parts::None => &[],

@@ -25,6 +25,7 @@ pub mod batch;
 pub mod combine;
 pub mod create;
 pub mod error;
+pub mod event_window;
 pub mod filter;
 pub mod join;
 pub mod key;

@@ -9,7 +9,14 @@ use std::{
     vec::Drain,
 };
 
-use rxevents::{operator::combine::Pattern, prelude::*, rx::observable::IntoBoxedCoreObservable};
+use rxevents::{
+    operator::{
+        combine::Pattern,
+        event_window::{EventWindows, Late, SlidingWindows, aggregate},
+    },
+    prelude::*,
+    rx::observable::IntoBoxedCoreObservable,
+};
 
 use super::{
     flavour::{Boxed, Kind, OnTime, Shareable},
@@ -270,6 +277,42 @@ fn closures() -> Vec<Closure> {
         }),
         closure("enrich_from", |e| {
             out(e.enrich_from(fresh::<()>().reader(), |v| boom(*v, v)).map(|(v, _)| v))
+        }),
+        named("event_windows, event_windows_all", "event_windows", |e| {
+            let last = aggregate::last(|v: &i64| *v);
+            out(e.event_windows(EventWindows::count(1), |v| boom(*v, v), |v| *v, last).map(|w| w.key))
+        }),
+        named("event_windows: its time", "event_windows", |e| {
+            let last = aggregate::last(|v: &i64| *v);
+            out(e.event_windows(EventWindows::count(1), |v| v, |v| boom(*v, *v), last).map(|w| w.key))
+        }),
+        named("event_windows: its aggregate", "event_windows", |e| {
+            let last = aggregate::last(|v: &i64| boom(*v, *v));
+            out(e.event_windows_all(EventWindows::tumbling(ms(1)), |v| *v, last).map(|_| 0))
+        }),
+        named("event_windows: its late observer", "event_windows", |e| {
+            let spec = EventWindows::count(1).on_late(|late: Late<i64>| boom(late.event, ()));
+            let time =
+                |v: &i64| chrono::DateTime::<chrono::Utc>::MAX_UTC - chrono::TimeDelta::nanoseconds(*v);
+            out(e.event_windows_all(spec, time, aggregate::count()).map(|_| 0))
+        }),
+        named("event_windows: its partitions", "event_windows", |e| {
+            let spec = EventWindows::count(1).partitioned_by(|v: &i64| boom(*v, *v));
+            out(e.event_windows_all(spec, |v| *v, aggregate::count()).map(|_| 0))
+        }),
+        named("event_windows_acked", "event_windows", |e| {
+            let deliveries = e.map(Delivery::untracked);
+            let windows = deliveries.event_windows_acked(
+                EventWindows::count(1),
+                |v| boom(*v, v),
+                |v| *v,
+                aggregate::count(),
+            );
+            out(windows.map(|w| w.key))
+        }),
+        closure("sliding_event_windows", |e| {
+            let spec = SlidingWindows::new(ms(1));
+            out(e.sliding_event_windows(spec, |v| boom(*v, v), |v| *v, aggregate::count()).map(|w| w.key))
         }),
         closure("scan_by_key", |e| out(e.scan_by_key(|v| v, 0, |_, v| boom(v, v)))),
         named("throttle_first_on_dropped", "throttle_first", |e| {

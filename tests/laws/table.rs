@@ -12,9 +12,11 @@ use std::{
 };
 
 use rxevents::{
+    event_time::EventTime,
     operator::{
         apply::{Emit, Kernel},
         combine::Pattern,
+        event_window::{Emission, EventWindows, Firing, SlidingWindows, aggregate},
         timed::{Time, TimedKernel},
     },
     prelude::*,
@@ -194,6 +196,16 @@ fn once<T>(value: T) -> impl FnMut() -> T {
 fn the_second_time() -> impl FnMut(&i64) -> Result<i64, Reason> + Clone {
     let mut tried = HashSet::new();
     move |v| if tried.insert(*v) { Err(Reason::other("not now")) } else { Ok(*v) }
+}
+
+/// A window for each item.
+fn one_each() -> EventWindows {
+    EventWindows::count(1)
+}
+
+/// The latest item.
+fn last() -> aggregate::Edge<fn(&i64) -> i64, true> {
+    aggregate::last(|v| *v)
 }
 
 pub(crate) fn operators() -> Vec<Op> {
@@ -538,6 +550,34 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("throttle_first_by", |e| out(e.throttle_first_by(0_i64, |v| *v))).thins(),
         Op::new("throttle_first_by_key", |e| out(e.throttle_first_by_key(|v| v, |v| *v, 0_i64))),
         Op::new("count_by_key", |e| out(e.count_by_key(|v| v).map(|(v, _)| v))),
+        Op::new("event_windows", |e| out(e.event_windows(one_each(), |v| v, |v| *v, last()).map(|w| w.key))),
+        Op::new("event_windows: emitted early", |e| {
+            let spec = EventWindows::tumbling(ms(1000)).time(EventTime::disorder(ms(1000)));
+            let windows = e.event_windows(spec.emission(Emission::OnUpdate), |v| v, |v| *v, last());
+            out(windows.filter_map(|w| if w.firing == Firing::Early { w.value } else { None }))
+        }),
+        Op::new("event_windows: hopping, early by time", |e| {
+            let spec = EventWindows::hopping(ms(1000), ms(500))
+                .align(400_000_000_i64)
+                .time(EventTime::disorder(ms(1000)));
+            let windows = e.event_windows_all(spec.emission(Emission::Every(ms(1))), |v| *v, last());
+            out(windows.filter_map(|w| {
+                if w.firing == Firing::Early && w.start <= -600_000_000 { w.value } else { None }
+            }))
+        })
+        .late()
+        .thins(),
+        Op::new("event_windows_all", |e| {
+            out(e.event_windows_all(one_each(), |v| *v, last()).filter_map(|w| w.value))
+        }),
+        Op::new("event_windows_acked", |e| {
+            let windows = e.map(Delivery::untracked).event_windows_acked(one_each(), |v| v, |v| *v, last());
+            out(windows.map(|window| window.key))
+        }),
+        Op::new("sliding_event_windows", |e| {
+            let spec = SlidingWindows::new(ms(1));
+            out(e.sliding_event_windows(spec, |v| v, |_| 0_i64, last()).map(|w| w.key))
+        }),
         Op::new("alert_once_above", |e| out(e.map(|v| (v, 1)).alert_once_above(0).map(|(v, _)| v))),
         Op::new("scan_by_key", |e| out(e.scan_by_key(|v| v, (), |(), v| v))),
         Op::new("share", |e| out(e.share())).holds_source(),
