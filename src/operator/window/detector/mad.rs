@@ -50,7 +50,7 @@ impl MedianDeviation {
         for _ in 0..=half {
             (before, last) = (last, next());
         }
-        (median, if sorted.len() % 2 == 0 { (before + last) / 2.0 } else { last })
+        (median, if sorted.len().is_multiple_of(2) { (before + last) / 2.0 } else { last })
     }
 
     fn place(&self, value: f64) -> usize {
