@@ -50,5 +50,7 @@ pub use item::Delivery;
 pub use ops::{DeliveryOps, TryMapValue};
 pub use position::{MemoryPosition, Position, PositionError, PositionFile, PositionStore, SourcePosition};
 pub use receipt::Receipt;
-pub(crate) use receipt::{ReceiptPart, SourceId};
+#[cfg(feature = "state")]
+pub(crate) use receipt::ReceiptPart;
+pub(crate) use receipt::SourceId;
 pub(crate) use tracker::Flush;

@@ -32,6 +32,7 @@ enum Parts {
 pub(crate) struct SourceId(u64);
 
 /// One of the events of a receipt.
+#[cfg(feature = "state")]
 pub(crate) struct ReceiptPart<'a> {
     /// Which acknowledger has made it: no other has that number.
     pub(crate) tracker: u64,
@@ -124,6 +125,7 @@ impl Receipt {
     }
 
     /// Its events.
+    #[cfg(feature = "state")]
     pub(crate) fn each(&self) -> impl Iterator<Item = ReceiptPart<'_>> {
         self.parts().iter().map(|part| ReceiptPart {
             tracker: part.tracker.id,
