@@ -112,3 +112,24 @@ fn what_is_not_finite_is_flagged_and_measures_nothing() {
         assert_eq!([&spoilt[..2], &spoilt[3..]].concat(), clean);
     }
 }
+
+/// The variance of a value whose square is no number was never forgotten.
+#[test]
+fn a_huge_value_blinds_no_detector_for_ever() {
+    let usual = |n: usize| 80.0 + (n * 7 % 5) as f64;
+    for huge in [1e200, -1e308, f64::MAX] {
+        let mut values: Vec<f64> = (0..100).map(usual).collect();
+        values.push(huge);
+        values.extend((0..200).map(usual));
+        values.push(1e9);
+        for (name, seen) in [
+            ("zscore", scores(ZScore::new(20, 3.0), &values)),
+            ("ewma", scores(Ewma::new(0.1, 3.0), &values)),
+            ("mad", scores(MedianDeviation::new(20, 3.0), &values)),
+            ("ratio", scores(Ratio::new(20, 3.0), &values)),
+        ] {
+            let last = seen.last().unwrap().unwrap();
+            assert!(last > 1e5, "{name}, {huge}: {last}");
+        }
+    }
+}

@@ -408,6 +408,34 @@ fn a_silent_side_is_not_waited_for() {
     assert_eq!(seen.borrow()[2..], [(Some(93), Some(91))]);
 }
 
+/// Only one side can be silent, and the other goes on a little.
+#[test]
+fn what_comes_while_the_other_side_is_silent_is_closed_in_time() {
+    let time = VirtualScheduler::default();
+    let mut a = Local::subject::<Event, StreamError>();
+    let seen = Rc::new(RefCell::new(vec![]));
+    let log = seen.clone();
+    let spec = spec()
+        .within(Duration::from_nanos(5))
+        .kind(Kind::Left)
+        .right_event_time(EventTime::in_order().idle(Duration::from_millis(100)));
+    time.on(a.clone())
+        .join_events(time.on(Local::never().stream_error()), spec)
+        .on_error_route(observer(|error: StreamError| failed(error)))
+        .subscribe(move |row: Row| log.borrow_mut().push(row.left().map(|l| l.1)));
+    time.advance_by(Duration::from_millis(150));
+    a.next((0, 10, 1));
+    a.next((0, 20, 2));
+    assert_eq!(*seen.borrow(), [Some(10)], "past it by the side's own time");
+    time.advance_by(Duration::from_millis(99));
+    assert_eq!(seen.borrow().len(), 1);
+    time.advance_by(Duration::from_millis(1));
+    assert_eq!(*seen.borrow(), [Some(10), Some(20)]);
+    a.next((0, 30, 3));
+    time.advance_by(Duration::from_millis(100));
+    assert_eq!(seen.borrow().len(), 3);
+}
+
 /// A clock that is 30 ns ahead.
 #[test]
 fn an_offset_is_taken_from_a_clock_and_what_remains_is_shown() {
@@ -516,6 +544,28 @@ fn the_oldest_is_evicted_one_for_one() {
     let of = |key, at| LeftOver { item: Unmatched::Left((key, at, 0)), why: WhyLeftOver::Evicted };
     assert_eq!(*evicted.borrow(), [of(1, 10), of(2, 11)]);
     assert_eq!(drops.get(), 2);
+}
+
+/// One that is matched and leaves needs no room, and the depth is shown.
+#[test]
+fn room_is_for_what_waits() {
+    for overflow in [Overflow::Error, Overflow::DropNewest, Overflow::DropOldest] {
+        let buffer = Buffer::new(1).on_overflow(overflow);
+        let (depth, drops) = (buffer.depth(), buffer.drops());
+        let spec = spec().within(Duration::from_nanos(1)).matching(Match::OneToOne).buffer(buffer);
+        let (mut a, mut b) = (Local::subject::<Event, StreamError>(), Local::subject::<Event, StreamError>());
+        let seen = Rc::new(RefCell::new(0));
+        let log = seen.clone();
+        a.clone()
+            .join_events(b.clone(), spec)
+            .on_error_route(observer(move |error: StreamError| panic!("{overflow:?}: {error}")))
+            .subscribe(move |_| *log.borrow_mut() += 1);
+        b.next((0, 5, 0));
+        a.next((1, 5, 0));
+        assert_eq!(depth.get(), 2, "one of each side");
+        a.next((0, 5, 0));
+        assert_eq!((*seen.borrow(), depth.get(), drops.get()), (1, 1, 0), "{overflow:?}");
+    }
 }
 
 #[test]

@@ -250,9 +250,35 @@ fn w2() -> Vec<Row> {
         });
         [means, hot, at, 0]
     });
+    let deviations = move || {
+        let (mut ring, mut place, mut seen) = ([0.0; 100], 0, 0);
+        let (mut sum, mut squares, mut flagged) = (0.0_f64, 0.0, 0);
+        for value in values.iter().map(black_box) {
+            if seen >= 100 {
+                let mean = sum / 100.0;
+                let variance = (squares - sum * mean) / 99.0;
+                flagged += u64::from((value - mean).abs() > 3.0 * variance.sqrt());
+            }
+            sum += value - ring[place];
+            squares += value * value - ring[place] * ring[place];
+            ring[place] = *value;
+            place = if place == 99 { 0 } else { place + 1 };
+            seen += 1;
+        }
+        [flagged, 0, 0, 0]
+    };
+    let zscore = ours!(|Ctx| {
+        let mut flagged = 0;
+        let detector = rxevents::operator::window::ZScore::new(100, 3.0);
+        Ctx::from_iter(values.iter().map(black_box).copied())
+            .flag_anomalies(detector, |value| *value)
+            .subscribe(|scored| flagged += u64::from(scored.flagged));
+        [flagged, 0, 0, 0]
+    });
     vec![
         row("W2a windows of 5", values.len(), tumbling, chunks),
         row("W2b mean of the latest 100", values.len(), sliding, average),
+        row("W2c 3 deviations from the mean of the latest 100", values.len(), deviations, zscore),
     ]
 }
 
@@ -557,10 +583,29 @@ fn w6() -> Vec<Row> {
         }
         [pairs.get(), sum.get(), 0, 0]
     });
+    let by_events = ours!(|Ctx| {
+        let (pairs, sum) = (Sum::default(), Sum::default());
+        let (pair, apart) = (pairs.clone(), sum.clone());
+        let (mut left, mut right) = (Ctx::subject::<i64, Infallible>(), Ctx::subject::<i64, Infallible>());
+        let spec = EventJoin::new(|at: &i64| *at, |at: &i64| *at)
+            .within(Duration::from_nanos(TOLERANCE as u64))
+            .matching(Match::OneToOne);
+        left.clone().join_events(right.clone(), spec).subscribe(move |row: Joined<i64, i64>| {
+            if let Some((g, m)) = row.both() {
+                pair.add(1);
+                apart.add((g - m) as u64);
+            }
+        });
+        for (is_gps, at) in arrived {
+            if *is_gps { left.next(*at) } else { right.next(*at) }
+        }
+        [pairs.get(), sum.get(), 0, 0]
+    });
     vec![
         row("W6 join_within of iterators", events, slices, cold),
         row("W6 … in batches", events, slices, cold_batches),
         row("W6 join_within of subjects, event by event", events, pushed, hot),
+        row("W6 join_events of subjects, one to one", events, pushed, by_events),
     ]
 }
 

@@ -34,6 +34,7 @@
 //! ```
 
 mod acknowledger;
+mod commit_every;
 pub(crate) mod fate;
 mod item;
 mod ops;
@@ -45,6 +46,7 @@ pub use acknowledger::{
     AckPolicy, Acknowledger, DEFAULT_COMMIT_EVERY, DEFAULT_MAX_IN_FLIGHT, Deliveries, DeliveryCounts,
     DeliveryError, DeliveryStream, Imbalance,
 };
+pub use commit_every::CommitEvery;
 pub use fate::is_abandoning;
 pub use item::Delivery;
 pub use ops::{DeliveryOps, TryMapValue};

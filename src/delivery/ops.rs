@@ -1,11 +1,14 @@
+use std::time::Duration;
+
 use rxrust::{context::Context, observable::Observable};
 
-use super::Delivery;
+use super::{Acknowledger, CommitEvery, Delivery};
 use crate::{
     dead_letter::{Reason, Rejected},
     operator::{
         Events,
         apply::{Apply, Emit, Kernel},
+        timed::TimedApply,
     },
 };
 
@@ -47,6 +50,47 @@ pub trait DeliveryOps: Observable + 'static {
         F: FnMut(&I) -> Result<T, Reason>,
     {
         self.transform(|source| Apply::new(source, TryMapValue { stage, f }))
+    }
+
+    /// Has a source commit by time, too: `period` after an item, and again while items come. Without it, it commits after
+    /// [so many](super::AckPolicy::commit_every) that are done, and at its end; so a source that is slow for long would
+    /// have much delivered again after a crash. Nothing is lost either way.
+    ///
+    /// ```text
+    /// --a--b-----------c------|
+    ///   commit_every(acks, 5ms)
+    /// --a--b-----------c------|
+    ///        ^ commits       ^
+    /// ```
+    /// A commit that fails ends the stream with [`StreamError::Delivery`](crate::StreamError::Delivery). Memory: one timer.
+    ///
+    /// ```
+    /// use rxevents::{delivery::MemoryPosition, prelude::*, testing::VirtualScheduler};
+    /// use std::time::Duration;
+    ///
+    /// let (time, position) = (VirtualScheduler::default(), MemoryPosition::default());
+    /// let acks = Acknowledger::new("taps", position.clone())?;
+    /// let mut taps = Local::subject::<Delivery<&str>, StreamError>();
+    /// time.on(taps.clone())
+    ///     .commit_every(&acks, Duration::from_secs(5))
+    ///     .on_error_route(observer(|error: StreamError| panic!("{error}")))
+    ///     .subscribe(|tap| _ = tap.ack());
+    /// taps.next(acks.deliver(["once"].into_iter()).next().unwrap()?);
+    /// assert_eq!(position.get(), None);
+    /// time.advance_by(Duration::from_secs(5));
+    /// assert_eq!(position.get().map(|at| at.lines), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn commit_every<I>(
+        self,
+        acks: &Acknowledger,
+        period: Duration,
+    ) -> Self::With<TimedApply<Self::Inner, CommitEvery, I, I, Self::Err>>
+    where
+        Self: for<'a> Observable<Item<'a> = I>,
+    {
+        let kernel = CommitEvery::new(acks.clone(), period);
+        self.transform(|source| TimedApply::new(source, kernel))
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use rxevents::{
+    delivery::MemoryPosition,
     event_time::EventTime,
     operator::{
         apply::{Emit, Kernel},
@@ -887,6 +888,10 @@ pub(crate) fn operators() -> Vec<Op> {
         Op::new("try_map_value", |e| {
             let tried = e.map(Delivery::untracked).try_map_value("laws", |v| Ok(*v));
             out(tried.filter_map(Result::ok).map(Delivery::ack))
+        }),
+        Op::new("commit_every", |e| {
+            let acks = Acknowledger::new("laws", MemoryPosition::default()).unwrap();
+            out(e.commit_every(&acks, ms(1)))
         }),
         Op::new("count_by_key_in", |e| {
             let counted = e.map(Delivery::untracked).count_by_key_in(&fresh::<u64>(), |v| v);

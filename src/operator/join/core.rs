@@ -20,6 +20,7 @@ use crate::{
     delivery::fate::abandon,
     error::{StreamError, named},
     event_time::{EventClock, EventTime, Regression, Seen},
+    held::QueueMeter,
     operator::{combine::Unmatched, key::FastHasher},
 };
 
@@ -44,8 +45,11 @@ struct Side {
     idle: bool,
     /// When it was heard last, in the scheduler's time.
     heard: Duration,
+    /// While it is idle: when what the other side has sent meanwhile is closed.
+    closes_at: Option<Duration>,
     /// How many of its items wait.
     held: usize,
+    meter: QueueMeter,
     /// How many have come.
     numbers: u64,
     /// From which floor on which lane has something to do. Entries of what has changed since are skipped.
@@ -58,16 +62,23 @@ impl Side {
     fn new(time: EventTime, buffer: Buffer) -> Self {
         Self {
             clock: EventClock::new(time.clone()),
+            meter: QueueMeter::open(&buffer),
             time,
             buffer,
             ended: false,
             idle: false,
             heard: Duration::ZERO,
+            closes_at: None,
             held: 0,
             numbers: 0,
             wakes: BinaryHeap::new(),
             ages: BinaryHeap::new(),
         }
+    }
+
+    /// Whether its policy evicts the oldest.
+    fn evicts(&self) -> bool {
+        matches!(self.buffer.overflow(), Overflow::DropOldest | Overflow::Latest)
     }
 
     /// No item older than this is taken.
@@ -87,6 +98,9 @@ impl Side {
         }
     }
 }
+
+/// How many entries the heaps may have that mean nothing any more, beside as many as there are that do.
+const SPARE: usize = 64;
 
 /// A lane, and where it is in the heaps.
 struct Place<K, T, U> {
@@ -122,7 +136,10 @@ pub(super) struct Core<J: JoinSpec<T, U>, T, U> {
 
 /// One item of one side; the sides differ in type, so this is written as a macro.
 macro_rules! next {
-    ($name:ident, $put:ident, $side:ident: $item:ty, $time:ident, $key:ident, $wrap:ident, $offset:expr) => {
+    (
+        $name:ident, $put:ident, $side:ident: $item:ty, $other:ident, $time:ident, $key:ident, $wrap:ident,
+        $offset:expr
+    ) => {
         /// An item of that side; `now` is the scheduler's time.
         #[inline]
         pub(super) fn $name(
@@ -132,7 +149,13 @@ macro_rules! next {
             out: &mut impl FnMut(Joined<T, U>) -> bool,
         ) -> Run {
             if self.$side.time.idle_after().is_some() {
-                (self.$side.heard, self.$side.idle) = (now(), false);
+                (self.$side.heard, self.$side.idle, self.$side.closes_at) = (now(), false, None);
+            }
+            if self.$other.idle
+                && self.$other.closes_at.is_none()
+                && let Some(idle) = self.$other.time.idle_after()
+            {
+                self.$other.closes_at = Some(now().saturating_add(idle));
             }
             let offset = $offset(&self.plan);
             let at = named(|| NAME, || self.spec.$time(&item)).and_then(|at| at.checked_add(offset));
@@ -173,22 +196,6 @@ macro_rules! next {
                 return Err(stop);
             }
             let key = named(|| NAME, || self.spec.$key(&item));
-            if self.$side.held >= self.$side.buffer.capacity() {
-                match self.$side.buffer.overflow() {
-                    Overflow::DropOldest | Overflow::Latest => {
-                        self.evict_until_room(stringify!($side) == "left")
-                    }
-                    Overflow::DropNewest => {
-                        self.$side.buffer.count(1);
-                        self.left_over(Unmatched::$wrap(item), WhyLeftOver::Evicted);
-                        return Ok(());
-                    }
-                    _ => {
-                        abandon(item);
-                        return Err(Stop::Fail(self.$side.buffer.full(NAME).into()));
-                    }
-                }
-            }
             let place = match self.place(key) {
                 Ok(place) => place,
                 Err(stop) => {
@@ -199,9 +206,16 @@ macro_rules! next {
             let number = self.$side.numbers;
             self.$side.numbers += 1;
             self.$side.held += 1;
-            if matches!(self.$side.buffer.overflow(), Overflow::DropOldest | Overflow::Latest) {
+            if self.$side.evicts() {
                 let turn = self.places[place as usize].turn;
                 self.$side.ages.push(Reverse((at, number, place, turn)));
+                if self.$side.ages.len() > 2 * self.$side.held + SPARE {
+                    let places = &self.places;
+                    self.$side.ages.retain(|&Reverse((at, number, place, turn))| {
+                        let of = &places[place as usize];
+                        of.key.is_some() && of.turn == turn && of.lane.$side.has(at, number)
+                    });
+                }
             }
             let Self { spec, plan, places, counts, .. } = self;
             let (lane, entry) =
@@ -209,7 +223,20 @@ macro_rules! next {
             if !lane.$put(entry, plan, &mut sender(spec, plan, counts, out)) {
                 return Err(Stop::Closed);
             }
-            self.settle(place, out)
+            self.settle(place, out)?;
+            if self.$side.held <= self.$side.buffer.capacity() {
+                return Ok(());
+            }
+            // What has matched and left needs no room; this one does.
+            match self.$side.buffer.overflow() {
+                Overflow::DropOldest | Overflow::Latest => self.evict_oldest(stringify!($side) == "left"),
+                Overflow::DropNewest => {
+                    let newest = self.places[place as usize].lane.$side.take(at, number);
+                    newest.into_iter().for_each(|item| self.evict(place, Unmatched::$wrap(item)));
+                }
+                _ => return Err(Stop::Fail(self.$side.buffer.full(NAME).into())),
+            }
+            Ok(())
         }
     };
 }
@@ -237,8 +264,8 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
         }
     }
 
-    next!(next_left, put_left, left: T, left_time, left_key, Left, |_: &Plan| 0);
-    next!(next_right, put_right, right: U, right_time, right_key, Right, |plan: &Plan| plan.offset);
+    next!(next_left, put_left, left: T, right, left_time, left_key, Left, |_: &Plan| 0);
+    next!(next_right, put_right, right: U, left, right_time, right_key, Right, |plan: &Plan| plan.offset);
 
     /// The scheduler's time at the subscription.
     pub(super) fn start(&mut self, now: Duration) {
@@ -307,6 +334,8 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
         let wanted = lane.settle(plan, floors, &mut sender(spec, plan, counts, out));
         left.held -= before.0 - lane.left.0.len();
         right.held -= before.1 - lane.right.0.len();
+        left.meter.set(left.held);
+        right.meter.set(right.held);
         let Some(wanted) = wanted else { return Err(Stop::Closed) };
         if Self::KEYLESS {
             return Ok(());
@@ -323,7 +352,23 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
             wakes.right = wanted.right;
             right.wakes.push(Reverse((wanted.right, place, *turn)));
         }
+        let most = 2 * self.index.len() + SPARE;
+        if self.left.wakes.len().max(self.right.wakes.len()) > most {
+            self.compact_wakes();
+        }
         Ok(())
+    }
+
+    /// Drops what has changed since from the heaps, so that they are not larger than what waits.
+    #[cold]
+    fn compact_wakes(&mut self) {
+        let Self { left, right, places, .. } = self;
+        let is_live = |at: i64, place: u32, turn: u32, of: fn(&Floors) -> i64| {
+            let place = &places[place as usize];
+            place.key.is_some() && place.turn == turn && of(&place.wakes) == at
+        };
+        left.wakes.retain(|&Reverse((at, place, turn))| is_live(at, place, turn, |wakes| wakes.left));
+        right.wakes.retain(|&Reverse((at, place, turn))| is_live(at, place, turn, |wakes| wakes.right));
     }
 
     fn remove(&mut self, at: u32) {
@@ -419,40 +464,43 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
         (left.ended && right.ended) || nothing(left, plan.kind.right()) || nothing(right, plan.kind.left())
     }
 
-    /// Evicts the oldest of a side until there is room for one more.
+    /// Evicts the oldest of a side.
     #[cold]
-    fn evict_until_room(&mut self, left: bool) {
+    fn evict_oldest(&mut self, left: bool) {
         loop {
             let side = if left { &mut self.left } else { &mut self.right };
-            if side.held < side.buffer.capacity() {
-                return;
-            }
             let Some(Reverse((at, number, place, turn))) = side.ages.pop() else { return };
             let of = &mut self.places[place as usize];
             if of.turn != turn || of.key.is_none() {
                 continue;
             }
-            let item = if left {
-                of.lane.left.take(at, number).map(Unmatched::Left)
-            } else {
-                of.lane.right.take(at, number).map(Unmatched::Right)
+            let item = match left {
+                true => of.lane.left.take(at, number).map(Unmatched::Left),
+                false => of.lane.right.take(at, number).map(Unmatched::Right),
             };
-            let Some(item) = item else { continue };
-            side.held -= 1;
-            side.buffer.count(1);
-            let empty = of.lane.is_empty() && !Self::KEYLESS;
-            if empty {
-                self.remove(place);
+            if let Some(item) = item {
+                return self.evict(place, item);
             }
-            self.left_over(item, WhyLeftOver::Evicted);
         }
+    }
+
+    /// An item that was taken out of its lane for want of room.
+    fn evict(&mut self, place: u32, item: Unmatched<T, U>) {
+        let side = if matches!(item, Unmatched::Left(_)) { &mut self.left } else { &mut self.right };
+        side.held -= 1;
+        side.meter.set(side.held);
+        side.buffer.dropped(&side.meter, 1);
+        if self.places[place as usize].lane.is_empty() && !Self::KEYLESS {
+            self.remove(place);
+        }
+        self.left_over(item, WhyLeftOver::Evicted);
     }
 
     /// When a side may be idle, in the scheduler's time.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        let of = |side: &Side| {
-            let idle = side.time.idle_after().filter(|_| !side.ended && !side.idle)?;
-            Some(side.heard.saturating_add(idle))
+        let of = |side: &Side| match side.time.idle_after() {
+            Some(idle) if !side.ended && !side.idle => Some(side.heard.saturating_add(idle)),
+            _ => side.closes_at,
         };
         of(&self.left).into_iter().chain(of(&self.right)).min()
     }
@@ -464,6 +512,9 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
             let silent = |idle| side.heard.saturating_add(idle) <= now;
             if !side.ended && !side.idle && side.time.idle_after().is_some_and(silent) {
                 (side.idle, changed) = (true, true);
+            }
+            if side.closes_at.is_some_and(|at| at <= now) {
+                (side.closes_at, changed) = (None, true);
             }
         }
         if !changed {

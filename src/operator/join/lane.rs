@@ -41,11 +41,18 @@ impl<X> Line<X> {
         }
     }
 
+    fn place(&self, at: i64, number: u64) -> Option<usize> {
+        (self.from(at)..self.after(at)).find(|&place| self.0[place].number == number)
+    }
+
+    /// Whether one is still there.
+    pub(super) fn has(&self, at: i64, number: u64) -> bool {
+        self.place(at, number).is_some()
+    }
+
     /// Takes one out.
     pub(super) fn take(&mut self, at: i64, number: u64) -> Option<X> {
-        let of_that_time = self.from(at)..self.after(at);
-        let place = of_that_time.into_iter().find(|&place| self.0[place].number == number)?;
-        self.0.remove(place).map(|entry| entry.item)
+        self.place(at, number).and_then(|place| self.0.remove(place)).map(|entry| entry.item)
     }
 
     fn first(&self) -> Option<i64> {

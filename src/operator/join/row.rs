@@ -1,6 +1,6 @@
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicU64, Ordering},
 };
 
 use crate::operator::combine::Unmatched;
@@ -83,8 +83,8 @@ pub struct JoinCounts(Arc<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     matches: AtomicU64,
-    /// The sum of how much later the right item of each match was.
-    delta: AtomicI64,
+    /// The sum of how much later the right item of each match was, as the bits of an `f64`: there, it cannot overflow.
+    delta: AtomicU64,
     /// For each reason, left and right.
     left_over: [[AtomicU64; 2]; 5],
 }
@@ -98,8 +98,8 @@ impl JoinCounts {
     /// By how many nanoseconds the right items of the matches were later than the left ones, in the mean: what the clocks
     /// differ by, if the matches are of the same moments. With [`right_offset`](super::EventJoin::right_offset) applied.
     pub fn mean_skew(&self) -> Option<i64> {
-        let matches = i64::try_from(self.matches()).ok().filter(|matches| *matches > 0)?;
-        Some(self.0.delta.load(Ordering::Relaxed) / matches)
+        let (matches, sum) = (self.matches(), f64::from_bits(self.0.delta.load(Ordering::Relaxed)));
+        (matches > 0).then(|| (sum / matches as f64).round() as i64)
     }
 
     /// How many left items were left over for that reason. Those that came out alone count as unmatched.
@@ -115,7 +115,9 @@ impl JoinCounts {
     #[inline]
     pub(super) fn matched(&self, delta: i64) {
         self.0.matches.fetch_add(1, Ordering::Relaxed);
-        self.0.delta.fetch_add(delta, Ordering::Relaxed);
+        let more = |sum| Some((f64::from_bits(sum) + delta as f64).to_bits());
+        // It never refuses: several subscriptions may count at once.
+        let _ = self.0.delta.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
     }
 
     #[inline]

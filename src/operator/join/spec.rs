@@ -284,7 +284,7 @@ impl<FL, FR, KL, KR, D> EventJoin<FL, FR, KL, KR, D> {
         Self { times: [left, time], ..self }
     }
 
-    /// How many items of each side may wait, of all keys together, and what happens beyond that:
+    /// How many items of each side may wait, of all keys together (one that is matched and leaves at once needs no room), and what happens beyond that:
     /// [`DropOldest`](crate::Overflow::DropOldest) evicts the oldest of that side, [`DropNewest`](crate::Overflow::DropNewest)
     /// the one that arrives; all others are errors.
     #[must_use]

@@ -3,7 +3,7 @@ use super::{Detector, in_spreads};
 /// How many deviations a value is from the mean, both exponentially weighted: a value counts `alpha` when it comes, and
 /// `1 - alpha` times as much with each that follows (the EWMA control chart, with the variance weighted in the same way).
 ///
-/// It judges once the weights of `1 / alpha` values are in. Memory and time: constant.
+/// A value more than 10¹⁵⁰ or so away changes neither. It judges once the weights of `1 / alpha` values are in. Memory and time: constant.
 #[derive(Debug, Clone)]
 pub struct Ewma {
     alpha: f64,
@@ -40,8 +40,12 @@ impl Detector for Ewma {
         let distance = value - self.mean;
         let score = (self.missing == 0).then(|| in_spreads(distance, self.variance.sqrt()));
         self.missing = self.missing.saturating_sub(1);
-        self.mean += self.alpha * distance;
-        self.variance = (1.0 - self.alpha) * (self.variance + self.alpha * distance * distance);
+        let mean = self.mean + self.alpha * distance;
+        let variance = (1.0 - self.alpha) * (self.variance + self.alpha * distance * distance);
+        // A value so far away that its square is no number would never be forgotten.
+        if mean.is_finite() && variance.is_finite() {
+            (self.mean, self.variance) = (mean, variance);
+        }
         score
     }
 
