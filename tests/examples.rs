@@ -611,8 +611,9 @@ fn what_is_broken_is_counted_and_does_not_end_the_run() {
         &[b"Time (s),East (m),North (m)", b"0.1004,0,0", b"0.2,0,0", b"0.3,0,inf", b"0.4,"],
     );
     let seen = figures("sensor_fusion", &[&motion, &fixes]);
-    let expected =
-        json!({"left": 2, "right": 2, "pairs": 1, "left_unmatched": 1, "right_unmatched": 1, "rejected": 4});
+    let expected = json!({
+        "left": 2, "right": 2, "pairs": 1, "left_unmatched": 1, "right_unmatched": 1, "rows": 1, "rejected": 4,
+    });
     assert_eq!(seen, expected);
 
     let invoices = folder.write(
