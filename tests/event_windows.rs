@@ -5,7 +5,7 @@ mod recordings;
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     rc::Rc,
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use rxevents::{
     operator::event_window::{
         Calendar, Closing, Emission, EventWindows, Firing, Late, SlidingWindows, WatermarkStrategy, WhyLate,
         Windowed,
-        aggregate::{self, Aggregate, count},
+        aggregate::{self, Aggregate, count, fold},
     },
     prelude::*,
     source::{Replayed, TextFile},
@@ -746,11 +746,11 @@ proptest! {
     /// not less than the one before.
     #[test]
     fn counted_and_late_are_all(
-        events in arrivals(), allowed in 0_u64..50, lateness in 0_u64..50, session: bool, by_key: bool,
+        events in arrivals(), allowed in 0_u64..50, late_for in 0_u64..50, keep: bool, by_key: bool,
     ) {
-        let spec = if session { EventWindows::session(ns(10)) } else { EventWindows::tumbling(ns(10)) };
         let closing = if by_key { Closing::ByKey } else { Closing::Watermark };
-        let spec = spec.time(disorder(allowed)).lateness(ns(lateness)).closing(closing);
+        let lateness = if keep { late_for } else { 0 };
+        let spec = EventWindows::tumbling(ns(10)).time(disorder(allowed)).lateness(ns(lateness)).closing(closing);
         let late = spec.late();
         let mut last = BTreeMap::new();
         let (mut ends, mut total) = (vec![], 0);
@@ -768,6 +768,38 @@ proptest! {
         }
         prop_assert!(by_key || ends.is_sorted());
         prop_assert_eq!(total + late.get(), events.len() as u64);
+    }
+
+    /// An event is in the sessions that come out, or late; a session that comes again has all that it had, unless that
+    /// was over already.
+    #[test]
+    fn events_of_sessions_come_out_or_are_late(
+        events in arrivals(), allowed in 0_u64..50, lateness in 0_u64..50, by_key: bool,
+    ) {
+        let closing = if by_key { Closing::ByKey } else { Closing::Watermark };
+        let late = Kept::default();
+        let spec = EventWindows::session(ns(10)).time(disorder(allowed)).lateness(ns(lateness)).closing(closing);
+        let spec = spec.on_late(keep(&late));
+        let numbered: Vec<_> = (0..events.len()).map(|n| (events[n].0, events[n].1, n)).collect();
+        let ids = fold(
+            Vec::new(),
+            |ids: &mut Vec<usize>, event: &(char, i64, usize)| ids.push(event.2),
+            |ids, others| ids.extend(others),
+        );
+        let seen = Kept::default();
+        Local::from_iter(numbered)
+            .event_windows(spec, |event: &(char, i64, usize)| &event.0, |event| event.1, ids)
+            .subscribe(keep(&seen));
+        let mut out = BTreeSet::new();
+        for window in seen.take() {
+            for id in window.value {
+                prop_assert!(events[id].0 == window.key && (window.start..window.end).contains(&events[id].1));
+                out.insert(id);
+            }
+        }
+        let late: BTreeSet<_> = late.take().into_iter().map(|late: Late<(char, i64, usize)>| late.event.2).collect();
+        prop_assert!(out.is_disjoint(&late));
+        prop_assert_eq!(out.len() + late.len(), events.len());
     }
 
     /// What had to make room is not emitted again, and not counted twice.

@@ -125,22 +125,24 @@ mod ours {
 mod timely_ {
     use super::*;
     use std::{cell::Cell, rc::Rc};
+    use timely::container::CapacityContainerBuilder;
     use timely::dataflow::{
         InputHandle, ProbeHandle,
         channels::pact::Pipeline,
         operators::{Inspect, Operator, Probe},
     };
 
+    type Input = InputHandle<u64, CapacityContainerBuilder<Vec<u64>>>;
+
     /// Events go in by 1,024, as its own examples and its users do.
     const BATCH: usize = 1024;
 
     pub(crate) fn counts(events: &'static [Event]) -> Sums {
-        let sums = Rc::new(Cell::new((0, 0)));
-        let log = sums.clone();
         timely::execute_directly(move |worker| {
-            let mut input = InputHandle::new();
+            let sums = Rc::new(Cell::new((0, 0)));
+            let log = sums.clone();
+            let mut input: Input = InputHandle::new();
             let probe = ProbeHandle::new();
-            let log = log.clone();
             worker.dataflow::<u64, _, _>(|scope| {
                 input
                     .to_stream(scope)
@@ -173,18 +175,17 @@ mod timely_ {
                     worker.step();
                 }
             }
-        });
-        sums.get()
+            sums.get()
+        })
     }
 
     /// A window is one of its times: counted as it comes, sent when the frontier has passed it.
     pub(crate) fn windows(events: &'static [Event]) -> Sums {
-        let sums = Rc::new(Cell::new((0, 0)));
-        let log = sums.clone();
         timely::execute_directly(move |worker| {
-            let mut input = InputHandle::new();
+            let sums = Rc::new(Cell::new((0, 0)));
+            let log = sums.clone();
+            let mut input: Input = InputHandle::new();
             let probe = ProbeHandle::new();
-            let log = log.clone();
             worker.dataflow::<u64, _, _>(|scope| {
                 input
                     .to_stream(scope)
@@ -234,8 +235,8 @@ mod timely_ {
             }
             input.close();
             while worker.step() {}
-        });
-        sums.get()
+            sums.get()
+        })
     }
 }
 

@@ -39,6 +39,9 @@ where
     /// Closes all windows whose time has come, in the order of their ends.
     #[inline(never)]
     fn close_due(&mut self, out: &mut impl Sink<T>) -> Run {
+        if self.buckets.is_some() {
+            return self.close_buckets(out);
+        }
         while let Some(Reverse((due, number, place))) = self.index.peek().copied() {
             self.next_due = due.0;
             if due.0 > self.watermark {
@@ -209,6 +212,10 @@ where
     /// Closes what ends first, as if event time had come so far. By the index, where that has all in the order of their
     /// ends; else by a look at all keys.
     fn evict(&mut self, out: &mut impl Sink<T>) -> Result<bool, Stop> {
+        if let Some(end) = self.first_bucket() {
+            self.over_until_at_least(end);
+            return self.close_due(out).map(|()| true);
+        }
         if self.lateness == 0 && !self.by_key {
             let Some((due, place)) = self.first_due() else { return Ok(false) };
             if let Shape::Count { .. } = self.shape {

@@ -5,6 +5,7 @@ use std::{borrow::Borrow, cmp::Reverse, collections::BinaryHeap, marker::Phantom
 use super::{
     Aggregate, Carry, Closing, Emission, EventWindows, Firing, Late, LateCount, WatermarkStrategy,
     Watermarks, WhyLate, Windowed,
+    buckets::Buckets,
     lane::{Due, Pane, Stacks},
     lanes::Lanes,
     shape::{Hopping, Shape},
@@ -56,6 +57,8 @@ where
     pub(super) buffer: Buffer,
     pub(super) late: LateCount,
     pub(super) watermarks: M,
+    /// Where all keys have the same windows; then there are no lanes.
+    pub(super) buckets: Option<Buckets<Q::Owned, A::Acc, Y::Receipt>>,
     pub(super) lanes: Lanes<Q::Owned, A::Acc, Y::Receipt>,
     /// When the lanes want to be looked at. Entries of what has changed since are skipped.
     pub(super) index: BinaryHeap<Reverse<(Due, u64, usize)>>,
@@ -90,6 +93,16 @@ where
     where
         W: WatermarkStrategy<V, Watermarks = M>,
     {
+        let same_for_all = match spec.shape {
+            Shape::Tumbling { .. } => true,
+            #[cfg(feature = "calendar")]
+            Shape::Calendar(_) => true,
+            _ => false,
+        };
+        let simple = same_for_all
+            && spec.lateness == 0
+            && spec.closing == Closing::Watermark
+            && matches!(spec.emission, Emission::OnClose);
         Self {
             asked: Asked { key, time, aggregate, on_late: spec.on_late },
             shape: spec.shape,
@@ -100,6 +113,7 @@ where
             by_key: spec.closing == Closing::ByKey,
             buffer: spec.buffer,
             late: spec.late,
+            buckets: simple.then(Buckets::new),
             lanes: Lanes::new(),
             index: BinaryHeap::new(),
             next_due: i64::MAX,

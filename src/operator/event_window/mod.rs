@@ -5,6 +5,7 @@
 //! ([`EventWindows::session`]).
 
 pub mod aggregate;
+mod buckets;
 #[cfg(feature = "calendar")]
 mod calendar;
 mod carry;

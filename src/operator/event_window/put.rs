@@ -39,6 +39,9 @@ where
     /// Puts an event into its windows.
     #[inline]
     pub(super) fn put(&mut self, item: I, at: i64, out: &mut impl Sink<T>) -> Run {
+        if self.buckets.is_some() {
+            return self.put_in_bucket(item, at, out);
+        }
         let value = Y::value(&item);
         let key = named(|| NAME, || (self.asked.key)(value));
         let found = self.lanes.find(key);
