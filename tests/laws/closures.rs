@@ -275,6 +275,7 @@ fn closures() -> Vec<Closure> {
             let from = e.map(Delivery::untracked);
             out(from.deduplicate_in(&fresh::<()>(), |v| boom(*v, v)).map(Delivery::ack))
         }),
+        closure("join_table", |e| out(e.join_table(fresh::<()>().reader(), |v| boom(*v, v)).map(|(v, _)| v))),
         closure("enrich_from", |e| {
             out(e.enrich_from(fresh::<()>().reader(), |v| boom(*v, v)).map(|(v, _)| v))
         }),

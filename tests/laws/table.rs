@@ -911,6 +911,12 @@ pub(crate) fn operators() -> Vec<Op> {
             let numbered = e.map(move |v| Delivery::untracked((number.fetch_add(1, Ordering::Relaxed), v)));
             out(numbered.deduplicate_in(&fresh::<()>(), |(number, _)| number).map(|v| v.ack().1))
         }),
+        Op::new("join_table", |e| {
+            let all = e.map(Delivery::untracked);
+            let table = fresh::<u64>();
+            let known = all.count_by_key_in(&table, |v| v).map(|(v, _)| v.ack());
+            out(known.join_table(table.reader(), |v| v).map(|(v, _)| v))
+        }),
         Op::new("enrich_from", |e| out(e.enrich_from(fresh::<()>().reader(), |v| v).map(|(v, _)| v))),
         Op::new("write_to", |e| {
             let last = Last::default();

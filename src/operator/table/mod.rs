@@ -7,12 +7,14 @@ mod aggregate_by_key_in;
 mod count_by_key_in;
 mod deduplicate_in;
 mod enrich_from;
+mod join_table;
 mod scan_by_key_in;
 
 pub use aggregate_by_key_in::*;
 pub use count_by_key_in::*;
 pub use deduplicate_in::*;
 pub use enrich_from::*;
+pub use join_table::*;
 pub use scan_by_key_in::*;
 
 use std::borrow::Borrow;
@@ -190,8 +192,8 @@ pub trait TableOps: Observable + 'static {
         self.transform(|source| Apply::new(source, DeduplicateIn::new(table, key)))
     }
 
-    /// Each item, of any type, with what a table has for its key now (a stream-table join: Kafka Streams' left join; for
-    /// an inner one, `filter_map` those without). The table may be changed by another pipeline, on another thread.
+    /// Each item, of any type, with what a table has for its key now (Kafka Streams' left join of a stream and a table; the
+    /// inner one is [`join_table`](Self::join_table)). The table may be changed by another pipeline, on another thread.
     ///
     /// ```
     /// use rxevents::{prelude::*, state::{MemoryStore, State}};
@@ -219,6 +221,37 @@ pub trait TableOps: Observable + 'static {
         V: Serialize + DeserializeOwned + Clone + Send + 'static,
     {
         self.transform(|source| Apply::new(source, EnrichFrom::new(table, key)))
+    }
+
+    /// Each item, of any type, for whose key a table has something, with that (Kafka Streams' inner join of a stream and a
+    /// table). The others are filtered.
+    ///
+    /// ```
+    /// use rxevents::{prelude::*, state::{MemoryStore, State}};
+    ///
+    /// let names = State::open(MemoryStore::new())?.table::<u32, String>("names")?;
+    /// names.insert(&1, "pump".into())?;
+    /// let mut seen = vec![];
+    /// Local::from_iter([(1_u32, 20.5), (2, 7.0)])
+    ///     .stream_error()
+    ///     .join_table(names.reader(), |(sensor, _)| sensor)
+    ///     .on_error_route(observer(|error: StreamError| panic!("{error}")))
+    ///     .subscribe(|((_, value), name)| seen.push((value, name)));
+    /// assert_eq!(seen, [(20.5, "pump".into())]);
+    /// # Ok::<(), rxevents::state::StateError>(())
+    /// ```
+    fn join_table<K, Q, V, I, E>(
+        self,
+        table: TableReader<Q::Owned, V>,
+        key: K,
+    ) -> Self::With<Apply<<Self as Context>::Inner, JoinTable<K, Q, V>, I, (I, V)>>
+    where
+        Self: Events<I, E>,
+        K: FnMut(&I) -> &Q,
+        Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
+        V: Serialize + DeserializeOwned + Clone + Send + 'static,
+    {
+        self.transform(|source| Apply::new(source, JoinTable::new(table, key)))
     }
 }
 
