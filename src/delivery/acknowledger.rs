@@ -239,7 +239,7 @@ impl Acknowledger {
 
     fn issue_to_room<T>(&self, value: T, end: Position) -> Result<Delivery<T>, PositionError> {
         let number = self.tracker.issue(end)?;
-        Ok(Delivery::new(value, Receipt::new(self.tracker.clone(), number, end.lines)))
+        Ok(Delivery::new(value, Receipt::new(self.tracker.clone(), number, end)))
     }
 
     fn in_flight(&self) -> DeliveryError {

@@ -56,3 +56,5 @@ pub use receipt::Receipt;
 pub(crate) use receipt::ReceiptPart;
 pub(crate) use receipt::SourceId;
 pub(crate) use tracker::Flush;
+#[cfg(feature = "state")]
+pub(crate) use tracker::next_id;

@@ -5,6 +5,7 @@ use std::{
 };
 
 use super::{
+    Position,
     fate::{self, Fate},
     tracker::{Flush, Tracker},
 };
@@ -38,23 +39,24 @@ pub(crate) struct ReceiptPart<'a> {
     pub(crate) tracker: u64,
     /// The source's name.
     pub(crate) source: &'a Arc<str>,
-    /// Its line there, or which item it is.
-    pub(crate) line: u64,
+    /// Where the source is after it.
+    pub(crate) end: Position,
 }
 
 /// One delivery of a source.
 struct Part {
     tracker: Arc<Tracker>,
-    number: u64,
-    /// Its line, or which item it is.
-    line: u64,
+    /// Where the source is after it.
+    end: Position,
+    /// The low half of its number, which is enough to find its place: there are fewer places than 2^32.
+    number: u32,
     /// What has become of it; until then, what its drop means.
     fate: Option<Fate>,
 }
 
 impl Clone for Part {
     fn clone(&self) -> Self {
-        self.tracker.hold(self.number);
+        self.tracker.hold(u64::from(self.number));
         Self { tracker: self.tracker.clone(), fate: None, ..*self }
     }
 }
@@ -62,13 +64,13 @@ impl Clone for Part {
 impl Drop for Part {
     fn drop(&mut self) {
         let fate = self.fate.unwrap_or_else(fate::of_a_drop);
-        self.tracker.let_go(self.number, fate);
+        self.tracker.let_go(u64::from(self.number), fate);
     }
 }
 
 impl Receipt {
-    pub(super) fn new(tracker: Arc<Tracker>, number: u64, line: u64) -> Self {
-        Self(Parts::One(Part { tracker, number, line, fate: None }))
+    pub(super) fn new(tracker: Arc<Tracker>, number: u64, end: Position) -> Self {
+        Self(Parts::One(Part { tracker, end, number: number as u32, fate: None }))
     }
 
     /// Of no source: nothing becomes of it.
@@ -130,7 +132,7 @@ impl Receipt {
         self.parts().iter().map(|part| ReceiptPart {
             tracker: part.tracker.id,
             source: &part.tracker.name,
-            line: part.line,
+            end: part.end,
         })
     }
 
@@ -152,7 +154,7 @@ impl Receipt {
     /// The source of the first of its events, and where it was there.
     pub fn origin(&self) -> Option<Origin> {
         let part = self.parts().first()?;
-        Some(Origin::line(part.tracker.name.clone(), part.line))
+        Some(Origin::line(part.tracker.name.clone(), part.end.lines))
     }
 
     fn settle(mut self, fate: Fate) {

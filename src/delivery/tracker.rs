@@ -29,6 +29,14 @@ const DONE: u32 = u32::MAX;
 /// Who waits for room looks by himself, too.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+/// The trackers made from now on have this id, or a higher one.
+#[cfg(feature = "state")]
+pub(crate) fn next_id() -> u64 {
+    NEXT_ID.load(Ordering::Relaxed)
+}
+
 /// What keeps deliveries until it is flushed.
 pub(crate) trait Flush: Send + Sync {
     /// Makes what was written durable, and acknowledges it.
@@ -84,11 +92,10 @@ impl Tracker {
         store: Box<dyn PositionStore + Send>,
         committed_at: Option<Position>,
     ) -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
         let places = max_in_flight.next_power_of_two();
         Self {
             name,
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             places: (0..places).map(|_| AtomicU32::new(DONE)).collect(),
             max_in_flight: max_in_flight as u64,
             commit_every,

@@ -16,15 +16,17 @@ use super::{
     store::{Sources, Write},
 };
 use crate::{
-    delivery::{Receipt, ReceiptPart},
+    delivery::{Position, Receipt, ReceiptPart},
     sync::lock,
 };
 
 /// An event of a source.
 struct Applied<R> {
-    line: u64,
+    end: Position,
     /// Which of several items that it has become.
     nth: u32,
+    /// Which events the item was made of: 0, if of this one alone. It is recorded at the last of them.
+    of: u64,
     /// It has come in this generation of its source.
     seen: bool,
     stored: bool,
@@ -77,7 +79,7 @@ impl Logs {
     /// What the store has; `false`: it is damaged.
     pub(super) fn stored(&mut self, key: &[u8], value: &[u8]) -> bool {
         let row = key.get(prefix(Space::Applied, &self.table).len()..).and_then(decoded::<Row>);
-        let Some((writer, source, _, _)) = row else { return false };
+        let Some((writer, source, ..)) = row else { return false };
         self.stored.push(Stored { writer, source, key: key.to_vec(), value: value.to_vec() });
         true
     }
@@ -90,8 +92,10 @@ impl Logs {
         let at = match self.open.iter().position(|(name, _)| name == writer) {
             Some(at) => at,
             None => {
-                let stored = self.stored.extract_if(.., |event| event.writer == **writer).collect();
-                self.open.push((writer.clone(), Box::new(Log::<R>::open(&self.table, writer, stored)?)));
+                let stored = self.stored.iter().filter(|event| event.writer == **writer);
+                let log = Log::<R>::open(&self.table, writer, stored)?;
+                self.stored.retain(|event| event.writer != **writer);
+                self.open.push((writer.clone(), Box::new(log)));
                 self.open.len() - 1
             }
         };
@@ -116,58 +120,52 @@ impl Logs {
 
 /// What an event is to a log.
 pub(super) enum Turn<R> {
-    /// It is new: the places to record it.
-    New(Places),
+    /// It is new: the place to record it; of no source, none.
+    New(Option<Place>),
     /// It was applied before, with this result.
     Again(R),
 }
 
-/// Where one event is to be recorded.
+/// Where an item is to be recorded.
 pub(super) struct Place {
     source: usize,
     at: usize,
-    line: u64,
+    end: Position,
     nth: u32,
+    of: u64,
 }
 
-/// Where those of an item are; most are made of one.
-pub(super) enum Places {
-    None,
-    One(Place),
-    Many(Vec<Place>),
-}
-
-type Row = (String, String, u64, u32);
+/// Writer, source, bytes, lines, nth.
+type Row = (String, String, u64, u64, u32);
 
 impl<R> OfSource<R> {
     fn new(source: Arc<str>) -> Self {
         Self { source, tracker: None, generation: 0, events: VecDeque::new() }
     }
 
-    /// The first of this line that has not come yet, or where the next is to be.
+    /// The first item made of this event, and of those that `of` says, that has not come yet; or where the next is to be.
     #[inline]
-    fn find(&self, line: u64) -> Result<usize, (usize, u32)> {
-        let end = self.events.len();
-        if self.events.back().is_none_or(|last| last.line < line) {
-            return Err((end, 0));
+    fn find(&self, end: Position, of: u64) -> Result<usize, (usize, u32)> {
+        if self.events.back().is_none_or(|last| last.end < end) {
+            return Err((self.events.len(), 0));
         }
-        self.find_among(line)
+        self.find_among(end, of)
     }
 
-    fn find_among(&self, line: u64) -> Result<usize, (usize, u32)> {
-        let mut at = self.events.partition_point(|event| event.line < line);
+    fn find_among(&self, end: Position, of: u64) -> Result<usize, (usize, u32)> {
+        let mut at = self.events.partition_point(|event| event.end < end);
         let mut nth = 0;
-        while let Some(event) = self.events.get(at).filter(|event| event.line == line) {
-            if !event.seen {
+        while let Some(event) = self.events.get(at).filter(|event| event.end == end) {
+            if !event.seen && event.of == of {
                 return Ok(at);
             }
-            (at, nth) = (at + 1, nth + 1);
+            (at, nth) = (at + 1, event.nth + 1);
         }
         Err((at, nth))
     }
 
-    fn drop_until(&mut self, line: u64) {
-        while self.events.front().is_some_and(|event| event.line <= line) {
+    fn drop_done(&mut self, sources: &Sources) {
+        while self.events.front().is_some_and(|event| sources.is_done(&self.source, event.end)) {
             self.events.pop_front();
         }
     }
@@ -178,16 +176,22 @@ where
     R: Serialize + DeserializeOwned + Clone + Send + 'static,
 {
     /// The log of a writer, with what is stored of it.
-    fn open(table: &Arc<str>, writer: &Arc<str>, stored: Vec<Stored>) -> Result<Self, StateError> {
+    fn open<'a>(
+        table: &Arc<str>,
+        writer: &Arc<str>,
+        stored: impl Iterator<Item = &'a Stored>,
+    ) -> Result<Self, StateError> {
         let mut log = Self { table: table.clone(), writer: writer.clone(), sources: Vec::new() };
         for Stored { source, key, value, .. } in stored {
             let row = &key[prefix(Space::Applied, table).len()..];
             let wrong = || StateError::Key { table: table.clone(), key: shown(row) };
-            let (_, _, line, nth) = decoded::<Row>(row).ok_or_else(wrong)?;
-            let result = decode_at(&value, table, row)?;
-            let at = log.at(&source.into());
+            let (_, _, bytes, lines, nth) = decoded::<Row>(row).ok_or_else(wrong)?;
+            let (of, result) = value.split_first_chunk().ok_or_else(wrong)?;
+            let (end, of) = (Position { bytes, lines }, u64::from_be_bytes(*of));
+            let result = decode_at(result, table, row)?;
+            let at = log.at(&source.as_str().into());
             // The store has them in order.
-            log.sources[at].events.push_back(Applied { line, nth, seen: false, stored: true, result });
+            log.sources[at].events.push_back(Applied { end, nth, of, seen: false, stored: true, result });
         }
         Ok(log)
     }
@@ -214,7 +218,9 @@ where
     fn claim(&mut self, part: &ReceiptPart<'_>, registry: &Mutex<Sources>) -> Result<usize, StateError> {
         let foreign =
             || StateError::ForeignSource { table: self.table.clone(), source_name: part.source.clone() };
-        let known = lock(registry).known(part.source).ok_or_else(foreign)?;
+        // What an earlier generation has left on its way will come again.
+        let known = lock(registry).known(part.source).filter(|known| part.tracker >= known.since);
+        let known = known.ok_or_else(foreign)?;
         let at = self.at(part.source);
         let of = &mut self.sources[at];
         if of.tracker.is_some() && of.generation == known.generation {
@@ -228,7 +234,7 @@ where
         Ok(at)
     }
 
-    /// Whether the events of a receipt are new.
+    /// Whether an item of these events is new.
     #[inline]
     pub(super) fn turn(
         &mut self,
@@ -236,75 +242,61 @@ where
         registry: &Mutex<Sources>,
     ) -> Result<Turn<R>, StateError> {
         let mut parts = receipt.each();
-        let Some(first) = parts.next() else { return Ok(Turn::New(Places::None)) };
-        if receipt.events() > 1 {
-            return self.turn_of_many(receipt, registry);
-        }
-        let source = self.of(&first, registry)?;
-        let of = &mut self.sources[source];
-        Ok(match of.find(first.line) {
-            Err((at, nth)) => Turn::New(Places::One(Place { source, at, line: first.line, nth })),
+        let Some(first) = parts.next() else { return Ok(Turn::New(None)) };
+        let (source, end, of) = match receipt.events() {
+            1 => (self.of(&first, registry)?, first.end, 0),
+            _ => self.last_of_many(receipt, registry)?,
+        };
+        let events = &mut self.sources[source];
+        Ok(match events.find(end, of) {
+            Err((at, nth)) => Turn::New(Some(Place { source, at, end, nth, of })),
             Ok(at) => {
-                of.events[at].seen = true;
-                Turn::Again(of.events[at].result.clone())
+                events.events[at].seen = true;
+                Turn::Again(events.events[at].result.clone())
             }
         })
     }
 
-    /// An item made of several events: all were applied, or none. Where one event is in it twice, it counts once.
+    /// The last of several events, and a number for all of them: the same events are the same item. Where one is in it twice,
+    /// it counts once.
     #[cold]
-    fn turn_of_many(&mut self, receipt: &Receipt, registry: &Mutex<Sources>) -> Result<Turn<R>, StateError> {
-        let (mut new, mut again) = (Vec::new(), Vec::new());
+    fn last_of_many(
+        &mut self,
+        receipt: &Receipt,
+        registry: &Mutex<Sources>,
+    ) -> Result<(usize, Position, u64), StateError> {
         let mut events: Vec<_> = receipt
             .each()
-            .map(|part| Ok((self.of(&part, registry)?, part.line)))
-            .collect::<Result<_, _>>()?;
+            .map(|part| Ok((part.source.clone(), part.end, self.of(&part, registry)?)))
+            .collect::<Result<_, StateError>>()?;
         events.sort_unstable();
         events.dedup();
-        for &(source, line) in &events {
-            match self.sources[source].find(line) {
-                Ok(at) => again.push((source, at)),
-                Err((at, nth)) => new.push(Place { source, at, line, nth }),
-            }
+        // FNV-1a, which is the same in the next process; 0 is for one event.
+        let (mut of, fnv) = (0xcbf2_9ce4_8422_2325_u64, |of: u64, byte: u8| {
+            (of ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        for (source, end, _) in &events {
+            let numbers = [end.bytes.to_be_bytes(), end.lines.to_be_bytes()].concat();
+            of = source.bytes().chain([0]).chain(numbers).fold(of, fnv);
         }
-        match &*again {
-            [] => {
-                // From the last to the first, so that the places before stay where they are.
-                new.reverse();
-                Ok(Turn::New(Places::Many(new)))
-            }
-            &[(source, at), ..] if new.is_empty() => {
-                again.iter().for_each(|&(source, at)| self.sources[source].events[at].seen = true);
-                Ok(Turn::Again(self.sources[source].events[at].result.clone()))
-            }
-            _ => Err(StateError::PartlyApplied {
-                table: self.table.clone(),
-                applied: again.len(),
-                events: events.len(),
-            }),
-        }
+        let last =
+            events.pop().map(|(_, end, source)| (source, end, if events.is_empty() { 0 } else { of.max(1) }));
+        // There are two at least.
+        Ok(last.unwrap_or_default())
     }
 
-    /// The events at these places are applied.
+    /// The item at this place is applied.
     #[inline]
-    pub(super) fn record(&mut self, places: Places, result: &R) {
-        match places {
-            Places::None => {}
-            Places::One(place) => self.insert(place, result.clone()),
-            Places::Many(places) => places.into_iter().for_each(|place| self.insert(place, result.clone())),
-        }
-    }
-
-    #[inline]
-    fn insert(&mut self, Place { source, at, line, nth }: Place, result: R) {
+    pub(super) fn record(&mut self, place: Option<Place>, result: &R) {
+        let Some(Place { source, at, end, nth, of }) = place else { return };
         let events = &mut self.sources[source].events;
-        let event = Applied { line, nth, seen: true, stored: false, result };
+        let event = Applied { end, nth, of, seen: true, stored: false, result: result.clone() };
         if at == events.len() { events.push_back(event) } else { events.insert(at, event) }
     }
 
-    fn key(&self, source: &Arc<str>, line: u64, nth: u32) -> Vec<u8> {
+    fn key(&self, source: &Arc<str>, Position { bytes, lines }: Position, nth: u32) -> Vec<u8> {
         let mut key = prefix(Space::Applied, &self.table);
-        (&*self.writer, &**source, line, nth).encode_key(&mut key);
+        (&*self.writer, &**source, (bytes, lines, nth)).encode_key(&mut key);
         key
     }
 }
@@ -315,18 +307,17 @@ where
 {
     fn collect(&self, sources: &Sources, batch: &mut Vec<Write>) -> Result<(), StateError> {
         for of in &self.sources {
-            let done = sources.lines(&of.source);
             for event in &of.events {
-                let value = match (event.line <= done, event.stored) {
+                let value = match (sources.is_done(&of.source, event.end), event.stored) {
                     (true, true) => None,
                     (false, false) => {
-                        let mut value = Vec::new();
+                        let mut value = event.of.to_be_bytes().to_vec();
                         encode(&event.result, &self.table, &mut value)?;
                         Some(value)
                     }
                     _ => continue,
                 };
-                batch.push(Write { key: self.key(&of.source, event.line, event.nth), value });
+                batch.push(Write { key: self.key(&of.source, event.end, event.nth), value });
             }
         }
         Ok(())
@@ -334,7 +325,7 @@ where
 
     fn committed(&mut self, sources: &Sources) {
         for of in &mut self.sources {
-            of.drop_until(sources.lines(&of.source));
+            of.drop_done(sources);
             of.events.iter_mut().for_each(|event| event.stored = true);
         }
     }
@@ -343,6 +334,6 @@ where
 impl Stored {
     fn is_done(&self, table: &str, sources: &Sources) -> bool {
         let row = self.key.get(prefix(Space::Applied, table).len()..).and_then(decoded::<Row>);
-        row.is_some_and(|(_, _, line, _)| line <= sources.lines(&self.source))
+        row.is_some_and(|(.., bytes, lines, _)| sources.is_done(&self.source, Position { bytes, lines }))
     }
 }

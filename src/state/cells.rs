@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Borrow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::BuildHasher,
     ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard},
@@ -52,7 +52,8 @@ pub(crate) struct Values<K, V> {
     /// All keys of the table are in the slots: no need to ask the store.
     complete: bool,
     facts: Facts,
-    /// Those of the commit that is going on.
+    /// Those that are committed, and those of the commit that is going on.
+    committed_facts: Facts,
     next_facts: Facts,
     cached: usize,
     sweep: usize,
@@ -163,6 +164,7 @@ where
                     hand: 0,
                     complete: true,
                     facts,
+                    committed_facts: facts,
                     next_facts: facts,
                     cached,
                     sweep,
@@ -178,6 +180,11 @@ where
             Some(bytes) => decode_at::<(u64, i64)>(&bytes, &this.name, FACTS)?,
             None => (facts.rows, facts.newest),
         };
+        let (mut empty, rows) = (true, prefix(Space::Row, &this.name));
+        this.scan(&rows, after(&rows).as_deref(), |_, _| {
+            empty = false;
+            Ok(ControlFlow::Break(()))
+        })?;
         let mut logs = Logs::new(this.name.clone());
         let applied = prefix(Space::Applied, &this.name);
         this.scan(&applied, after(&applied).as_deref(), |key, value| {
@@ -189,8 +196,9 @@ where
         })?;
         let cells = this.cells.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         cells.logs = logs;
-        cells.values.facts = Facts { rows: facts.0, newest: facts.1 };
-        cells.values.complete = facts.0 == 0;
+        let facts = Facts { rows: facts.0, newest: facts.1 };
+        (cells.values.facts, cells.values.committed_facts) = (facts, facts);
+        cells.values.complete = empty;
         Ok(this)
     }
 
@@ -223,6 +231,19 @@ where
             batch.push(Write { key: key.to_vec(), value: Some(row) });
             Ok(ControlFlow::Continue(()))
         })?;
+        // What was made of events in flight, where that is a value of the table.
+        let results = prefix(Space::Applied, &self.name);
+        self.scan(&results, after(&results).as_deref(), |key, stored_result| {
+            if let Some(migrate) = &migrate
+                && let Some((id, result)) = stored_result.split_first_chunk::<8>()
+                && let Ok(result) = migrate(stored, result)
+            {
+                let mut value = id.to_vec();
+                encode(&result, &self.name, &mut value)?;
+                batch.push(Write { key: key.to_vec(), value: Some(value) });
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
         self.store.commit(batch).map_err(|cause| StateError::store(&self.store_name, cause))
     }
 }
@@ -237,7 +258,9 @@ where
     fn now(&self) -> i64 {
         match &self.ttl {
             Some(Ttl { now: Some(now), .. }) => now(),
-            _ => self.facts.newest,
+            Some(_) => self.facts.newest,
+            // Nothing is forgotten.
+            None => i64::MIN,
         }
     }
 
@@ -255,7 +278,7 @@ where
             (true, None) => (new, gone + 1),
             _ => (new, gone),
         });
-        usize::try_from(self.facts.rows + new - gone).unwrap_or(usize::MAX)
+        usize::try_from((self.facts.rows + new).saturating_sub(gone)).unwrap_or(usize::MAX)
     }
 
     /// When a key is to be forgotten that an event of the time `at` updates.
@@ -390,9 +413,11 @@ where
             // Forgotten, if not removed yet.
             (slot.value, slot.expires) = (None, i64::MIN);
         }
-        if let Some(expires) = expires {
-            slot.expires = if slot.expires == NEVER { expires } else { slot.expires.max(expires) };
-        }
+        slot.expires = match expires {
+            Some(expires) if slot.expires != NEVER => slot.expires.max(expires),
+            Some(expires) => expires,
+            None => NEVER,
+        };
         Ok(&mut slot.value)
     }
 
@@ -448,7 +473,7 @@ where
             slot.changed = true;
             self.changed.push(place);
         }
-        let live = is_live(slot.expires, now);
+        let live = is_live(std::mem::replace(&mut slot.expires, NEVER), now);
         Ok(slot.value.take().filter(|_| live))
     }
 
@@ -492,7 +517,7 @@ where
     /// The rows that have changed.
     fn collect(&mut self, rows: &Rows<K, V>, batch: &mut Vec<Write>) -> Result<(), StateError> {
         for &at in &self.changed {
-            let Slot { key, value, expires, stored, indexed, .. } = &self.slots[at as usize];
+            let Slot { key, value, expires, indexed, .. } = &self.slots[at as usize];
             let row_key = rows.key_in(Space::Row, key);
             match value {
                 Some(value) => {
@@ -503,13 +528,13 @@ where
                         batch.push(Write { key, value: Some(Vec::new()) });
                     }
                 }
-                None if *stored => batch.push(Write { key: row_key, value: None }),
-                None => {}
+                // Also where it is not known to be stored: a commit that failed may be durable nevertheless.
+                None => batch.push(Write { key: row_key, value: None }),
             }
         }
         self.next_facts = Facts { rows: self.len() as u64, ..self.facts };
         self.forget(rows, batch)?;
-        if self.next_facts != self.facts || !self.changed.is_empty() {
+        if self.next_facts != self.committed_facts {
             let mut value = Vec::new();
             encode(&(self.next_facts.rows, self.next_facts.newest), &rows.name, &mut value)?;
             batch.push(Write { key: rows.meta(FACTS), value: Some(value) });
@@ -532,6 +557,7 @@ where
             due.push(entry.to_vec());
             Ok(if due.len() < self.sweep { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
+        let mut forgotten = BTreeSet::new();
         for entry in due {
             let (_, key): (i64, K) =
                 decoded(&entry[from.len()..]).ok_or_else(|| rows.wrong_key(&entry[from.len()..]))?;
@@ -553,6 +579,8 @@ where
                     let key = rows.key_in(Space::Expiry, &(expires, key));
                     batch.push(Write { key, value: Some(Vec::new()) });
                 }
+                // A key that was removed in between may have two entries.
+                Some(_) if !forgotten.insert(row_key.clone()) => {}
                 Some(_) => {
                     batch.push(Write { key: row_key, value: None });
                     self.next_facts.rows = self.next_facts.rows.saturating_sub(1);
@@ -575,7 +603,7 @@ where
             (slot.value, slot.expires) = (None, NEVER);
             (slot.stored, slot.indexed) = (false, false);
         }
-        self.facts = self.next_facts;
+        (self.facts, self.committed_facts) = (self.next_facts, self.next_facts);
     }
 }
 

@@ -72,17 +72,6 @@ pub enum StateError {
         /// The source.
         source_name: Arc<str>,
     },
-    /// Of the events that an item was made of, some were applied before a crash and some were not: they were put
-    /// together differently then.
-    #[error("table `{table}`: of the events of an item, {applied} of {events} are applied already")]
-    PartlyApplied {
-        /// The table.
-        table: Arc<str>,
-        /// How many are applied.
-        applied: usize,
-        /// How many there are.
-        events: usize,
-    },
     /// Two writers of one name have results of different types.
     #[error("table `{table}`: writer `{writer}` has results of another type already")]
     WriterType {

@@ -160,6 +160,7 @@ by_parts! {
     A 0, B 1;
     A 0, B 1, C 2;
     A 0, B 1, C 2, D 3;
+    A 0, B 1, C 2, D 3, E 4;
 }
 
 pub(super) fn encoded<K: EncodeKey + ?Sized>(key: &K) -> Vec<u8> {

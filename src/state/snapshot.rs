@@ -154,7 +154,11 @@ fn read(file: &mut Summed<impl Read>) -> Result<Vec<Write>, (u64, io::Error)> {
     loop {
         match record(file, batch.len() as u64) {
             Ok(Some(write)) => batch.push(write),
-            Ok(None) => return Ok(batch),
+            Ok(None) => match file.file.read(&mut [0]) {
+                Ok(0) => return Ok(batch),
+                Ok(_) => return Err((batch.len() as u64, wrong("there is more behind the end"))),
+                Err(error) => return Err((batch.len() as u64, error)),
+            },
             Err(error) => return Err((batch.len() as u64, error)),
         }
     }

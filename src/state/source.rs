@@ -1,10 +1,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{State, StateError, table::outside_of_updates};
-use crate::{
-    delivery::{Position, PositionError, PositionStore},
-    sync::lock,
-};
+use crate::delivery::{Position, PositionError, PositionStore};
 
 /// The position of one source in a [`State`]: to commit it commits the tables with it, in one transaction.
 ///
@@ -29,19 +26,14 @@ impl SourceState {
 
 impl PositionStore for SourceState {
     fn load(&mut self) -> Result<Option<Position>, PositionError> {
-        let mut sources = lock(&self.state.0.sources);
-        let source = sources.of(&self.name);
-        source.generation += 1;
+        let source = self.state.0.begin(&self.name);
         self.generation = source.generation;
         Ok(source.committed)
     }
 
     fn store(&mut self, position: Position) -> Result<(), PositionError> {
         outside_of_updates(&self.name).map_err(|error| self.failed(error))?;
-        let latest = lock(&self.state.0.sources).of(&self.name).generation;
-        if latest != self.generation {
-            return Ok(());
-        }
-        self.state.0.commit(Some((&self.name, position))).map_err(|error| self.failed(error))
+        let position = (&self.name, self.generation, position);
+        self.state.0.commit(Some(position)).map_err(|error| self.failed(error))
     }
 }

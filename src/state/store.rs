@@ -15,7 +15,11 @@ use super::{
     space::{Space, after, prefix},
     table::outside_of_updates,
 };
-use crate::{delivery::Position, error::unhandled, sync::lock};
+use crate::{
+    delivery::{Position, next_id},
+    error::unhandled,
+    sync::lock,
+};
 
 /// One change of a [`Store`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub(super) struct Sources(BTreeMap<Arc<str>, Source>);
 pub(super) struct Source {
     /// How often its position was loaded: each time it begins to deliver anew.
     pub(super) generation: u64,
+    /// Who delivers in this generation has this id or a higher one.
+    pub(super) since: u64,
     pub(super) committed: Option<Position>,
 }
 
@@ -94,9 +100,9 @@ impl Sources {
         self.0.get(name).copied().filter(|source| source.generation > 0)
     }
 
-    /// How many lines of it are behind the committed position.
-    pub(super) fn lines(&self, name: &str) -> u64 {
-        self.0.get(name).and_then(|source| source.committed).map_or(0, |at| at.lines)
+    /// Whether an event that ends there is behind the committed position.
+    pub(super) fn is_done(&self, name: &str, end: Position) -> bool {
+        self.0.get(name).and_then(|source| source.committed).is_some_and(|at| end <= at)
     }
 }
 
@@ -198,7 +204,7 @@ impl State {
     ///
     /// # Errors
     /// The store fails, a value cannot be encoded, or an update has panicked. Nothing is lost by it: what has changed is
-    /// committed by the next commit that succeeds, or delivered again after a crash.
+    /// committed by the next commit that succeeds (redb wants to be opened again first), or delivered again after a crash.
     pub fn commit(&self) -> Result<(), StateError> {
         outside_of_updates(&self.0.name)?;
         self.0.commit(None)
@@ -211,14 +217,28 @@ impl State {
 }
 
 impl Inner {
-    /// … with the position of a source.
-    pub(super) fn commit(&self, position: Option<(&Arc<str>, Position)>) -> Result<(), StateError> {
+    /// A source begins to deliver, where it had committed; not while it is being committed.
+    pub(super) fn begin(&self, name: &Arc<str>) -> Source {
         let _one_at_a_time = lock(&self.committing);
+        let mut sources = lock(&self.sources);
+        let source = sources.of(name);
+        (source.generation, source.since) = (source.generation + 1, next_id());
+        *source
+    }
+
+    /// … with the position of a source, if it has not begun anew since that generation.
+    pub(super) fn commit(&self, position: Option<(&Arc<str>, u64, Position)>) -> Result<(), StateError> {
+        let _one_at_a_time = lock(&self.committing);
+        if let Some((name, generation, _)) = position
+            && lock(&self.sources).of(name).generation != generation
+        {
+            return Ok(());
+        }
         let tables: Vec<_> = lock(&self.tables).values().cloned().collect();
         let mut changes = tables.iter().map(|table| table.lock()).collect::<Result<Vec<_>, _>>()?;
         let mut batch = Vec::new();
         let mut sources = Sources(lock(&self.sources).0.clone());
-        if let Some((name, position)) = position {
+        if let Some((name, _, position)) = position {
             sources.of(name).committed = Some(position);
             let mut value = Vec::new();
             encode(&position, &"positions".into(), &mut value)?;
@@ -231,7 +251,7 @@ impl Inner {
             return Ok(());
         }
         self.store.commit(batch).map_err(|cause| StateError::store(&self.name, cause))?;
-        if let Some((name, position)) = position {
+        if let Some((name, _, position)) = position {
             lock(&self.sources).of(name).committed = Some(position);
         }
         changes.iter_mut().for_each(|changes| changes.committed(&sources));

@@ -137,7 +137,8 @@ where
     /// Not for events that may come again: see [`writer`](Self::writer).
     ///
     /// # Errors
-    /// As [`get`](Self::get). When `f` panics, nothing can be committed any more: open the store again.
+    /// As [`get`](Self::get). Where the commit that it was time for fails, the value is changed nevertheless. When `f` panics,
+    /// nothing can be committed any more: open the store again.
     pub fn update<Q, R>(
         &self,
         key: &Q,

@@ -112,9 +112,8 @@ where
     /// here. When they come again, that again. `at` is the event's time, in nanoseconds.
     ///
     /// # Errors
-    /// As [`Table::get`]; and where events would be counted twice, or not at all, after a crash: the
-    /// [position of their source is kept elsewhere](StateError::ForeignSource), or they
-    /// [were put together in another way](StateError::PartlyApplied).
+    /// As [`Table::get`]; and where events would be counted twice after a crash: the
+    /// [position of their source is kept elsewhere](StateError::ForeignSource), or they are of before the source began anew.
     pub fn apply<Q, R>(
         &self,
         receipt: &Receipt,
@@ -150,9 +149,9 @@ where
         let log = cells_now.logs.of(&self.name)?;
         let (result, due) = match log.turn(receipt, &self.table.state().0.sources)? {
             Turn::Again(result) => (result, false),
-            Turn::New(places) => {
+            Turn::New(place) => {
                 let result = f(&mut cells_now.values, rows)?;
-                log.record(places, &result);
+                log.record(place, &result);
                 (result, cells_now.values.is_due())
             }
         };
