@@ -23,7 +23,7 @@ use rxevents::{
     time::{Clock, LocalEventLoop, SharedEventLoop},
 };
 
-use crate::common::{Log, ms, unhandled};
+use crate::common::{HANGS, Log, ms, unhandled};
 
 /// A clock that the test moves, in milliseconds.
 #[derive(Clone, Default)]
@@ -118,7 +118,7 @@ fn another_thread_hands_its_items_in() {
         readings.complete();
     });
     while log.ends() == 0 {
-        frames.recv_timeout(Duration::from_secs(10)).expect("the loop is woken");
+        frames.recv_timeout(HANGS).expect("the loop is woken");
         ui.run_ready();
     }
     worker.join().unwrap();
@@ -153,7 +153,7 @@ fn a_channel_leads_into_a_local_pipeline() {
     ui.on(Local::from_stream(from_worker)).subscribe(move |v: u64| *label.borrow_mut() += v);
     let worker = thread::spawn(move || (1..=100).for_each(|v| to_ui.unbounded_send(v).unwrap()));
     while ui.tasks() > 0 {
-        frames.recv_timeout(Duration::from_secs(10)).expect("the loop is woken");
+        frames.recv_timeout(HANGS).expect("the loop is woken");
         ui.run_ready();
     }
     worker.join().unwrap();

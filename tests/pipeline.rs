@@ -15,7 +15,7 @@ use rxevents::{
     testing::{VirtualScheduler, balanced, record},
 };
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn unexpected(error: StreamError) {
     panic!("{error}");

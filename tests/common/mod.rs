@@ -102,12 +102,16 @@ pub(crate) fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// What `f` returns; a panic if it takes more than ten seconds: it hangs.
+/// What takes longer hangs. It is long, as nothing is measured by it: a machine may be busy with
+/// other work.
+pub(crate) const HANGS: Duration = Duration::from_secs(120);
+
+/// What `f` returns; a panic if it hangs.
 pub(crate) fn watchdog<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
     let (done, result) = mpsc::channel();
     let worker = move || drop(done.send(catch_unwind(AssertUnwindSafe(f))));
     thread::Builder::new().stack_size(1 << 20).spawn(worker).expect("a thread for the watchdog");
-    match result.recv_timeout(Duration::from_secs(10)) {
+    match result.recv_timeout(HANGS) {
         Ok(Ok(value)) => value,
         Ok(Err(panic)) => resume_unwind(panic),
         Err(_) => panic!("it hangs"),

@@ -354,7 +354,7 @@ impl World {
         for ((acks, source), from) in acks.iter().zip(&self.sources).zip(from) {
             let committed = acks.commit().map_err(|error| error.to_string())?.map_or(0, |at| at.lines);
             // Other threads may still be about to let go of theirs.
-            let patience = Instant::now() + Duration::from_secs(2);
+            let patience = Instant::now() + Duration::from_secs(60);
             while acks.counts().in_flight > 0 && Instant::now() < patience {
                 std::thread::sleep(Duration::from_micros(50));
             }

@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::common::watchdog;
 
-const MANY: u64 = 100_000;
+const MANY: u64 = 20_000;
 
 fn runtimes() -> [Runtime; 2] {
     [
