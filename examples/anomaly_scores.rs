@@ -45,15 +45,12 @@ fn main() -> ExitCode {
 }
 
 fn job(args: &Args) -> Result<Value, Box<dyn Error>> {
-    let start = DateTime::UNIX_EPOCH;
     let windows = match (args.file(0), args.file(1)) {
         (Some(_), None) => return Err(ArgError("two files are needed: readings and windows".into()).into()),
         (_, Some(path)) => labelled(path)?,
-        _ => (1..=3)
-            .map(|n| (start + five_minutes(n * 5_000 - 50), start + five_minutes(n * 5_000 + 250)))
-            .collect(),
+        _ => (1..=3).map(|n| (moment(n * 5_000 - 50), moment(n * 5_000 + 250))).collect(),
     };
-    let readings = input::readings(args.file(0), made_up(start))?;
+    let readings = input::readings(args.file(0), made_up())?;
     let (rejects, failure) = (Rejects::default(), Failure::default());
     let judged: Readings = Local::subject();
     let windows = Rc::new(windows);
@@ -137,17 +134,17 @@ fn labelled(path: &std::path::Path) -> Result<Windows, Box<dyn Error>> {
     Ok(windows.iter().map(|(start, end)| Ok((time(start)?, time(end)?))).collect::<Result<_, String>>()?)
 }
 
-fn five_minutes(n: i64) -> TimeDelta {
-    TimeDelta::minutes(5 * n)
+fn moment(n: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(5 * n)
 }
 
 /// Warm and noisy, and three times on the way to a failure.
-fn made_up(start: DateTime<Utc>) -> impl Iterator<Item = SensorReading> + Send {
+fn made_up() -> impl Iterator<Item = SensorReading> + Send {
     let mut random = SplitMix64::new(1);
     (0..20_000_i64).map(move |n| {
         let noise = input::below(&mut random, 1_000) as f64 / 250.0;
         let failure = if n > 200 && n % 5_000 < 200 { 1.5 } else { 1.0 };
-        let (sensor, at) = ("made up".into(), start + five_minutes(n));
+        let (sensor, at) = ("made up".into(), moment(n));
         SensorReading { sensor, at, value: (80.0 + noise) * failure }
     })
 }

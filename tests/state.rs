@@ -1,9 +1,11 @@
 //! Tables: exactly once through crashes, what a store gives back, what is forgotten, and what is wrong.
 
+#[path = "common/store.rs"]
+mod store;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, HashMap},
-    io,
     ops::ControlFlow,
     rc::Rc,
     sync::{
@@ -18,8 +20,9 @@ use rxevents::{
     delivery::{AckPolicy, MemoryPosition},
     prelude::*,
     source::Replayed,
-    state::{MemoryStore, RedbStore, StateError, Store, TableOptions, Write, decode},
+    state::{MemoryStore, RedbStore, StateError, Store, TableOptions, decode},
 };
+use store::Faulty;
 
 type Count = Table<String, u64>;
 
@@ -343,43 +346,9 @@ fn two_writers_of_a_table_have_names_of_their_own() {
     );
 }
 
-/// A store that can be told to fail.
-#[derive(Clone, Default)]
-struct Failing {
-    inner: MemoryStore,
-    fails: Arc<AtomicBool>,
-}
-
-impl Store for Failing {
-    fn name(&self) -> Arc<str> {
-        "failing".into()
-    }
-
-    fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        self.inner.get(key)
-    }
-
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        self.inner.scan(from, to, each)
-    }
-
-    fn commit(&self, batch: Vec<Write>) -> io::Result<()> {
-        if self.fails.load(Ordering::Relaxed) {
-            Err(io::Error::other("disk full"))
-        } else {
-            self.inner.commit(batch)
-        }
-    }
-}
-
 #[test]
 fn a_commit_that_fails_loses_nothing() {
-    let disk = Failing::default();
+    let disk = Faulty::default();
     let state = State::open(disk.clone()).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
@@ -397,11 +366,11 @@ fn a_commit_that_fails_loses_nothing() {
     state.commit().unwrap();
     first.ack();
     let (second, two) = apply();
-    disk.fails.store(true, Ordering::Relaxed);
+    disk.fails_before.store(true, Ordering::Relaxed);
     let error = acks.commit().unwrap_err().to_string();
     assert_eq!(error, "position of `s` in failing: store failing: disk full");
     assert_eq!(state.commit().unwrap_err().to_string(), "store failing: disk full");
-    disk.fails.store(false, Ordering::Relaxed);
+    disk.fails_before.store(false, Ordering::Relaxed);
     let (third, again_one) = apply();
     assert_eq!((one, two, again_one), (1, 2, 1));
     state.commit().unwrap();

@@ -1,22 +1,20 @@
 //! Faults that tables have had: what came before a crash, beside it, or after it.
 #![cfg(feature = "state")]
 
+#[path = "common/store.rs"]
+mod store;
+
 use rxevents::{
     delivery::Position,
     prelude::*,
     source::Replayed,
-    state::{MemoryStore, StateError, Store, TableOptions, Write, decode},
+    state::{MemoryStore, StateError, TableOptions, decode},
 };
 use std::{
-    io,
-    ops::ControlFlow,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, atomic::Ordering, mpsc},
     time::Duration,
 };
+use store::Faulty;
 
 type Count = Table<String, u64>;
 fn inc(n: &mut u64) -> u64 {
@@ -50,42 +48,10 @@ fn a_key_with_two_entries_is_swept_once() {
     assert_eq!((len.unwrap(), table.get("c").unwrap()), (1, Some(1)));
 }
 
-type Hook = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
-#[derive(Clone, Default)]
-struct Hooked {
-    inner: MemoryStore,
-    before: Hook,
-    fails_after: Arc<AtomicBool>,
-}
-impl Store for Hooked {
-    fn name(&self) -> Arc<str> {
-        "hooked".into()
-    }
-    fn get(&self, key: &[u8]) -> io::Result<Option<Vec<u8>>> {
-        self.inner.get(key)
-    }
-    fn scan(
-        &self,
-        from: &[u8],
-        to: Option<&[u8]>,
-        each: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()> {
-        self.inner.scan(from, to, each)
-    }
-    fn commit(&self, batch: Vec<Write>) -> io::Result<()> {
-        let hook = self.before.lock().unwrap().take();
-        if let Some(hook) = hook {
-            hook()
-        }
-        self.inner.commit(batch)?;
-        if self.fails_after.load(Ordering::SeqCst) { Err(io::Error::other("fsync")) } else { Ok(()) }
-    }
-}
-
 /// A source is made anew while the old one commits on another thread.
 #[test]
 fn a_source_made_anew_during_a_commit_counts_nothing_twice() {
-    let disk = Hooked::default();
+    let disk = Faulty::default();
     let state = State::open(disk.clone()).unwrap();
     let table: Count = state.table("t").unwrap();
     let old = Acknowledger::new("s", state.source("s")).unwrap();
@@ -214,7 +180,7 @@ fn events_without_lines_are_counted_once() {
 /// A commit that is durable, and says that it is not certain.
 #[test]
 fn what_was_removed_after_an_uncertain_commit_stays_removed() {
-    let disk = Hooked::default();
+    let disk = Faulty::default();
     let state = State::open(disk.clone()).unwrap();
     let table: Count = state.table("t").unwrap();
     table.insert("a", 1).unwrap();

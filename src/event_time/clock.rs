@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::Nanos;
+use super::{Nanos, whole_nanos};
 
 /// What an event means that is older than the newest by more than [`EventTime::regression`] allows: the clock of its
 /// source was set back, or a recording starts again.
@@ -54,11 +54,6 @@ impl fmt::Debug for EventTime {
     }
 }
 
-/// More than fits in 292 years is for ever.
-fn nanos(d: Duration) -> i64 {
-    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
-}
-
 impl EventTime {
     /// Events come in order of time: the watermark is the newest time.
     pub fn in_order() -> Self {
@@ -67,7 +62,7 @@ impl EventTime {
 
     /// An event may be older than the newest by up to `bound`: the watermark is so far behind the newest.
     pub fn disorder(bound: Duration) -> Self {
-        Self { disorder: nanos(bound), ..Self::default() }
+        Self { disorder: whole_nanos(bound), ..Self::default() }
     }
 
     /// A partition (or a side of a join) silent for so long, by the scheduler's clock, is not waited for until it speaks.
@@ -83,12 +78,12 @@ impl EventTime {
         now: impl Fn() -> N + Send + Sync + 'static,
     ) -> Self {
         let now = Arc::new(move || now().nanos().unwrap_or(i64::MAX));
-        Self { future: Some(Future { bound: nanos(bound), now }), ..self }
+        Self { future: Some(Future { bound: whole_nanos(bound), now }), ..self }
     }
 
     /// What an event means that is more than `beyond` older than the newest.
     pub fn regression(self, beyond: Duration, policy: Regression) -> Self {
-        Self { regression: Some((nanos(beyond), policy)), ..self }
+        Self { regression: Some((whole_nanos(beyond), policy)), ..self }
     }
 
     /// See [`idle`](Self::idle).

@@ -6,6 +6,9 @@
 
 mod clock;
 mod nanos;
+mod run;
 
 pub use clock::{EventClock, EventTime, Regression, Seen};
 pub use nanos::Nanos;
+pub(crate) use nanos::whole_nanos;
+pub(crate) use run::{Run, Stop, run};

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, TimeZone};
 
+/// Whole nanoseconds; more than fits in 292 years is for ever.
+pub(crate) fn whole_nanos(d: Duration) -> i64 {
+    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// A moment in event time, as whole nanoseconds since some fixed one: there is no NaN among them.
 pub trait Nanos {
     /// The nanoseconds; `None` where they do not fit (a date outside of the years 1678 to 2261).

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     StateError,
-    codec::{decode_at, encode, shown},
-    key::{EncodeKey, decoded},
+    codec::{Fnv, decode_at, encode, shown},
+    key::{EncodeKey, decoded, encoded},
     space::{Space, prefix},
     store::{Sources, Write},
 };
@@ -67,6 +67,8 @@ pub(super) struct Logs {
 struct Stored {
     writer: String,
     source: String,
+    end: Position,
+    nth: u32,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -79,8 +81,9 @@ impl Logs {
     /// What the store has; `false`: it is damaged.
     pub(super) fn stored(&mut self, key: &[u8], value: &[u8]) -> bool {
         let row = key.get(prefix(Space::Applied, &self.table).len()..).and_then(decoded::<Row>);
-        let Some((writer, source, ..)) = row else { return false };
-        self.stored.push(Stored { writer, source, key: key.to_vec(), value: value.to_vec() });
+        let Some((writer, source, bytes, lines, nth)) = row else { return false };
+        let (end, key, value) = (Position { bytes, lines }, key.to_vec(), value.to_vec());
+        self.stored.push(Stored { writer, source, end, nth, key, value });
         true
     }
 
@@ -105,15 +108,14 @@ impl Logs {
     }
 
     pub(super) fn collect(&self, sources: &Sources, batch: &mut Vec<Write>) -> Result<(), StateError> {
-        for event in self.stored.iter().filter(|event| event.is_done(&self.table, sources)) {
+        for event in self.stored.iter().filter(|event| Some(event.end) <= sources.committed(&event.source)) {
             batch.push(Write { key: event.key.clone(), value: None });
         }
         self.open.iter().try_for_each(|(_, log)| log.collect(sources, batch))
     }
 
     pub(super) fn committed(&mut self, sources: &Sources) {
-        let table = &self.table;
-        self.stored.retain(|event| !event.is_done(table, sources));
+        self.stored.retain(|event| Some(event.end) > sources.committed(&event.source));
         self.open.iter_mut().for_each(|(_, log)| log.committed(sources));
     }
 }
@@ -164,8 +166,8 @@ impl<R> OfSource<R> {
         Err((at, nth))
     }
 
-    fn drop_done(&mut self, sources: &Sources) {
-        while self.events.front().is_some_and(|event| sources.is_done(&self.source, event.end)) {
+    fn drop_until(&mut self, done: Option<Position>) {
+        while self.events.front().is_some_and(|event| Some(event.end) <= done) {
             self.events.pop_front();
         }
     }
@@ -182,16 +184,14 @@ where
         stored: impl Iterator<Item = &'a Stored>,
     ) -> Result<Self, StateError> {
         let mut log = Self { table: table.clone(), writer: writer.clone(), sources: Vec::new() };
-        for Stored { source, key, value, .. } in stored {
-            let row = &key[prefix(Space::Applied, table).len()..];
-            let wrong = || StateError::Key { table: table.clone(), key: shown(row) };
-            let (_, _, bytes, lines, nth) = decoded::<Row>(row).ok_or_else(wrong)?;
+        for Stored { source, end, nth, key, value, .. } in stored {
+            let wrong = || StateError::Key { table: table.clone(), key: shown(key) };
             let (of, result) = value.split_first_chunk().ok_or_else(wrong)?;
-            let (end, of) = (Position { bytes, lines }, u64::from_be_bytes(*of));
-            let result = decode_at(result, table, row)?;
+            let (of, result) = (u64::from_be_bytes(*of), decode_at(result, table, key)?);
             let at = log.at(&source.as_str().into());
             // The store has them in order.
-            log.sources[at].events.push_back(Applied { end, nth, of, seen: false, stored: true, result });
+            let event = Applied { end: *end, nth: *nth, of, seen: false, stored: true, result };
+            log.sources[at].events.push_back(event);
         }
         Ok(log)
     }
@@ -216,19 +216,15 @@ where
     /// Somebody new delivers: the source from anew, or somebody whose position is not kept with this table.
     #[cold]
     fn claim(&mut self, part: &ReceiptPart<'_>, registry: &Mutex<Sources>) -> Result<usize, StateError> {
-        let foreign =
-            || StateError::ForeignSource { table: self.table.clone(), source_name: part.source.clone() };
-        // What an earlier generation has left on its way will come again.
-        let known = lock(registry).known(part.source).filter(|known| part.tracker >= known.since);
-        let known = known.ok_or_else(foreign)?;
         let at = self.at(part.source);
         let of = &mut self.sources[at];
-        if of.tracker.is_some() && of.generation == known.generation {
-            return Err(StateError::ForeignSource {
-                table: self.table.clone(),
-                source_name: part.source.clone(),
-            });
-        }
+        // What an earlier generation has left on its way will come again.
+        let known = lock(registry).known(part.source).filter(|known| part.tracker >= known.since);
+        let free = known.filter(|known| of.tracker.is_none() || of.generation != known.generation);
+        let Some(known) = free else {
+            let (table, source_name) = (self.table.clone(), part.source.clone());
+            return Err(StateError::ForeignSource { table, source_name });
+        };
         (of.tracker, of.generation) = (Some(part.tracker), known.generation);
         of.events.iter_mut().for_each(|event| event.seen = false);
         Ok(at)
@@ -271,16 +267,13 @@ where
             .collect::<Result<_, StateError>>()?;
         events.sort_unstable();
         events.dedup();
-        // FNV-1a, which is the same in the next process; 0 is for one event.
-        let (mut of, fnv) = (0xcbf2_9ce4_8422_2325_u64, |of: u64, byte: u8| {
-            (of ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let mut of = Fnv::new();
         for (source, end, _) in &events {
-            let numbers = [end.bytes.to_be_bytes(), end.lines.to_be_bytes()].concat();
-            of = source.bytes().chain([0]).chain(numbers).fold(of, fnv);
+            of.add(&encoded(&(&**source, end.bytes, end.lines)));
         }
-        let last =
-            events.pop().map(|(_, end, source)| (source, end, if events.is_empty() { 0 } else { of.max(1) }));
+        // 0 is for one event.
+        let of = if events.len() > 1 { of.0.max(1) } else { 0 };
+        let last = events.pop().map(|(_, end, source)| (source, end, of));
         // There are two at least.
         Ok(last.unwrap_or_default())
     }
@@ -307,8 +300,9 @@ where
 {
     fn collect(&self, sources: &Sources, batch: &mut Vec<Write>) -> Result<(), StateError> {
         for of in &self.sources {
+            let done = sources.committed(&of.source);
             for event in &of.events {
-                let value = match (sources.is_done(&of.source, event.end), event.stored) {
+                let value = match (Some(event.end) <= done, event.stored) {
                     (true, true) => None,
                     (false, false) => {
                         let mut value = event.of.to_be_bytes().to_vec();
@@ -325,15 +319,8 @@ where
 
     fn committed(&mut self, sources: &Sources) {
         for of in &mut self.sources {
-            of.drop_done(sources);
+            of.drop_until(sources.committed(&of.source));
             of.events.iter_mut().for_each(|event| event.stored = true);
         }
-    }
-}
-
-impl Stored {
-    fn is_done(&self, table: &str, sources: &Sources) -> bool {
-        let row = self.key.get(prefix(Space::Applied, table).len()..).and_then(decoded::<Row>);
-        row.is_some_and(|(.., bytes, lines, _)| sources.is_done(&self.source, Position { bytes, lines }))
     }
 }

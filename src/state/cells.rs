@@ -28,7 +28,6 @@ use crate::operator::key::{FastHasher, Key};
 pub(crate) struct Rows<K, V> {
     pub(super) name: Arc<str>,
     store: Arc<dyn Store>,
-    store_name: Arc<str>,
     hasher: FastHasher,
     cells: Mutex<Cells<K, V>>,
 }
@@ -97,12 +96,12 @@ const VERSION: &[u8] = b"version";
 
 impl<K, V> Rows<K, V> {
     pub(super) fn cells(&self) -> Result<MutexGuard<'_, Cells<K, V>>, StateError> {
-        outside_of_updates(&self.name)?;
+        outside_of_updates(|| self.name.clone())?;
         self.cells.lock().map_err(|_| StateError::Poisoned(self.name.clone()))
     }
 
     fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        self.store.get(key).map_err(|cause| StateError::store(&self.store_name, cause))
+        self.store.get(key).map_err(|cause| StateError::store(&*self.store, cause))
     }
 
     /// The committed keys from `from` on, and before `to`.
@@ -120,7 +119,7 @@ impl<K, V> Rows<K, V> {
                 ControlFlow::Break(())
             }
         });
-        scanned.map_err(|cause| StateError::store(&self.store_name, cause))?;
+        scanned.map_err(|cause| StateError::store(&*self.store, cause))?;
         wrong.map_or(Ok(()), Err)
     }
 
@@ -152,7 +151,6 @@ where
         let TableOptions { cached, sweep, version, migrate, ttl } = options;
         let facts = Facts { rows: 0, newest: i64::MIN };
         let mut this = Self {
-            store_name: store.name(),
             store,
             hasher: FastHasher::default(),
             cells: Mutex::new(Cells {
@@ -244,7 +242,7 @@ where
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        self.store.commit(batch).map_err(|cause| StateError::store(&self.store_name, cause))
+        self.store.commit(batch).map_err(|cause| StateError::store(&*self.store, cause))
     }
 }
 
@@ -401,7 +399,7 @@ where
         Q: Key<Owned = K> + EncodeKey + ?Sized,
     {
         let expires = self.expires(rows, at)?;
-        let now = if self.ttl.is_some() { self.now() } else { i64::MIN };
+        let now = self.now();
         let place = self.position(rows, key)?;
         let slot = &mut self.slots[place as usize];
         slot.used = true;

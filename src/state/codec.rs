@@ -28,6 +28,22 @@ pub fn decode<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, rmp_serde::decode:
     rmp_serde::from_slice(bytes)
 }
 
+/// FNV-1a: the same in each process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fnv(pub(super) u64);
+
+impl Fnv {
+    pub(super) fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
 /// The bytes of a key for a message: what is text as text.
 pub(super) fn shown(key: &[u8]) -> String {
     const MOST: usize = 200;

@@ -1,4 +1,6 @@
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
+
+use super::Store;
 
 /// What is wrong with a state, and where.
 #[derive(Debug, thiserror::Error)]
@@ -94,8 +96,12 @@ pub enum StateError {
 }
 
 impl StateError {
-    pub(super) fn store(store: &Arc<str>, cause: io::Error) -> Self {
-        Self::Store { store: store.clone(), cause }
+    pub(super) fn store(store: &dyn Store, cause: io::Error) -> Self {
+        Self::Store { store: store.name(), cause }
+    }
+
+    pub(super) fn file(path: &Path, cause: io::Error) -> Self {
+        Self::Store { store: path.display().to_string().into(), cause }
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::event_time::Nanos;
+use crate::event_time::{Nanos, whole_nanos};
 
 /// How many keys of a table are kept in memory unless told otherwise.
 pub const DEFAULT_CACHED: usize = 1 << 16;
@@ -92,7 +92,7 @@ impl<V> TableOptions<V> {
     /// says, and the time now is the newest that was seen. An event older than a key's last update does not shorten its life.
     #[must_use]
     pub fn ttl(self, after: Duration) -> Self {
-        Self { ttl: Some(Ttl { after: nanos(after), now: None }), ..self }
+        Self { ttl: Some(Ttl { after: whole_nanos(after), now: None }), ..self }
     }
 
     /// Forgets a key this long after its last update, by a clock of yours (in production the system's; nanoseconds since
@@ -104,7 +104,7 @@ impl<V> TableOptions<V> {
         now: impl Fn() -> N + Send + Sync + 'static,
     ) -> Self {
         let now = Arc::new(move || now().nanos().unwrap_or(i64::MAX));
-        Self { ttl: Some(Ttl { after: nanos(after), now: Some(now) }), ..self }
+        Self { ttl: Some(Ttl { after: whole_nanos(after), now: Some(now) }), ..self }
     }
 
     /// How many keys whose time is over a commit removes at most (at least 1), so that it does not stall. A key that
@@ -113,8 +113,4 @@ impl<V> TableOptions<V> {
     pub fn sweep(self, keys: usize) -> Self {
         Self { sweep: keys.max(1), ..self }
     }
-}
-
-fn nanos(d: Duration) -> i64 {
-    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -9,33 +9,27 @@ use std::{
     path::Path,
 };
 
-use super::{State, StateError, Store, Write};
+use super::{State, StateError, Store, Write, codec::Fnv};
 use crate::durable;
 
 const MAGIC: &[u8; 17] = b"rxevents state 1\n";
 const END: u32 = u32::MAX;
 
-/// FNV-1a of all bytes that were written or read.
+/// A file, and a checksum of all bytes that were written or read.
 struct Summed<F> {
     file: F,
-    sum: u64,
+    sum: Fnv,
 }
 
 impl<F> Summed<F> {
     fn new(file: F) -> Self {
-        Self { file, sum: 0xcbf2_9ce4_8422_2325 }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.sum = (self.sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
+        Self { file, sum: Fnv::new() }
     }
 }
 
 impl<F: io::Write> Summed<F> {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.add(bytes);
+        self.sum.add(bytes);
         self.file.write_all(bytes)
     }
 
@@ -52,7 +46,7 @@ impl<F: Read> Summed<F> {
     fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.file.read_exact(&mut bytes)?;
-        self.add(&bytes);
+        self.sum.add(&bytes);
         Ok(bytes)
     }
 
@@ -63,7 +57,7 @@ impl<F: Read> Summed<F> {
         if bytes.len() < length as usize {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.add(&bytes);
+        self.sum.add(&bytes);
         Ok(bytes)
     }
 }
@@ -107,10 +101,10 @@ impl State {
             wrong.map_or(Ok(()), Err)?;
             file.put(&END.to_be_bytes())?;
             file.put(&records.to_be_bytes())?;
-            let sum = file.sum;
+            let sum = file.sum.0;
             file.file.write_all(&sum.to_be_bytes())
         })
-        .map_err(|cause| StateError::store(&path.as_ref().display().to_string().into(), cause))
+        .map_err(|cause| StateError::file(path.as_ref(), cause))
     }
 
     /// A state of what a [`snapshot`](Self::snapshot) has, in a store that is empty. All is read into memory, and committed
@@ -119,15 +113,14 @@ impl State {
     /// # Errors
     /// The file cannot be read, is no snapshot or damaged; the store is not empty, or fails.
     pub fn restore(path: impl AsRef<Path>, store: impl Store) -> Result<Self, StateError> {
-        let name = path.as_ref().display().to_string().into();
-        let failed = |cause| StateError::store(&name, cause);
+        let failed = |cause| StateError::file(path.as_ref(), cause);
         let mut used = false;
         store
             .scan(&[], None, &mut |_, _| {
                 used = true;
                 ControlFlow::Break(())
             })
-            .map_err(|cause| StateError::store(&store.name(), cause))?;
+            .map_err(|cause| StateError::store(&store, cause))?;
         if used {
             return Err(failed(io::Error::other(format!("the store {} is not empty", store.name()))));
         }
@@ -139,7 +132,7 @@ impl State {
                 _ => error.to_string(),
             },
         })?;
-        store.commit(batch).map_err(|cause| StateError::store(&store.name(), cause))?;
+        store.commit(batch).map_err(|cause| StateError::store(&store, cause))?;
         Self::open(store)
     }
 }
@@ -179,7 +172,7 @@ fn record(file: &mut Summed<impl Read>, before: u64) -> io::Result<Option<Write>
     if u64::from_be_bytes(file.take()?) != before {
         return Err(wrong("another number of records was written"));
     }
-    let sum = file.sum;
+    let sum = file.sum.0;
     if u64::from_be_bytes(file.take()?) != sum {
         return Err(wrong("the checksum is another: the file is damaged"));
     }

@@ -1,9 +1,8 @@
 use std::{
-    any::Any,
     collections::BTreeMap,
     io,
     ops::ControlFlow,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,7 +69,6 @@ pub struct State(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) store: Arc<dyn Store>,
-    pub(super) name: Arc<str>,
     /// Held while committing.
     committing: Mutex<()>,
     tables: Mutex<BTreeMap<Arc<str>, Arc<dyn Part>>>,
@@ -100,14 +98,14 @@ impl Sources {
         self.0.get(name).copied().filter(|source| source.generation > 0)
     }
 
-    /// Whether an event that ends there is behind the committed position.
-    pub(super) fn is_done(&self, name: &str, end: Position) -> bool {
-        self.0.get(name).and_then(|source| source.committed).is_some_and(|at| end <= at)
+    /// Where a source had committed: events that end there or before are done.
+    pub(super) fn committed(&self, name: &str) -> Option<Position> {
+        self.0.get(name).and_then(|source| source.committed)
     }
 }
 
 /// A table, whatever its types.
-pub(super) trait Part: Any + Send + Sync {
+pub(super) trait Part: Send + Sync {
     /// Nobody changes it until what this returns is dropped.
     fn lock(&self) -> Result<Box<dyn Changes + '_>, StateError>;
 }
@@ -126,7 +124,6 @@ impl State {
     /// # Errors
     /// The positions cannot be read.
     pub fn open(store: impl Store) -> Result<Self, StateError> {
-        let name = store.name();
         let store: Arc<dyn Store> = Arc::new(store);
         let mut sources = Sources::default();
         let (mut wrong, from) = (None, [Space::Position as u8]);
@@ -143,12 +140,11 @@ impl State {
                 }
             }
         });
-        scanned.map_err(|cause| StateError::store(&name, cause))?;
+        scanned.map_err(|cause| StateError::store(&*store, cause))?;
         match wrong {
             Some(error) => Err(error),
             None => Ok(Self(Arc::new(Inner {
                 store,
-                name,
                 committing: Mutex::default(),
                 tables: Mutex::default(),
                 sources: Mutex::new(sources),
@@ -206,29 +202,34 @@ impl State {
     /// The store fails, a value cannot be encoded, or an update has panicked. Nothing is lost by it: what has changed is
     /// committed by the next commit that succeeds (redb wants to be opened again first), or delivered again after a crash.
     pub fn commit(&self) -> Result<(), StateError> {
-        outside_of_updates(&self.0.name)?;
         self.0.commit(None)
     }
 
     /// Where a source had committed.
     pub fn committed(&self, source: &str) -> Option<Position> {
-        lock(&self.0.sources).0.get(source).and_then(|source| source.committed)
+        lock(&self.0.sources).committed(source)
     }
 }
 
 impl Inner {
     /// A source begins to deliver, where it had committed; not while it is being committed.
-    pub(super) fn begin(&self, name: &Arc<str>) -> Source {
-        let _one_at_a_time = lock(&self.committing);
+    pub(super) fn begin(&self, name: &Arc<str>) -> Result<Source, StateError> {
+        let _one_at_a_time = self.committing()?;
         let mut sources = lock(&self.sources);
         let source = sources.of(name);
         (source.generation, source.since) = (source.generation + 1, next_id());
-        *source
+        Ok(*source)
+    }
+
+    /// Nobody else commits. Not within an update: who commits then may wait for the table that is being updated.
+    fn committing(&self) -> Result<MutexGuard<'_, ()>, StateError> {
+        outside_of_updates(|| self.store.name())?;
+        Ok(lock(&self.committing))
     }
 
     /// … with the position of a source, if it has not begun anew since that generation.
     pub(super) fn commit(&self, position: Option<(&Arc<str>, u64, Position)>) -> Result<(), StateError> {
-        let _one_at_a_time = lock(&self.committing);
+        let _one_at_a_time = self.committing()?;
         if let Some((name, generation, _)) = position
             && lock(&self.sources).of(name).generation != generation
         {
@@ -250,7 +251,7 @@ impl Inner {
         if batch.is_empty() {
             return Ok(());
         }
-        self.store.commit(batch).map_err(|cause| StateError::store(&self.name, cause))?;
+        self.store.commit(batch).map_err(|cause| StateError::store(&*self.store, cause))?;
         if let Some((name, _, position)) = position {
             lock(&self.sources).of(name).committed = Some(position);
         }

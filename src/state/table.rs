@@ -1,14 +1,10 @@
-use std::{
-    borrow::Borrow,
-    cell::Cell,
-    sync::{Arc, MutexGuard},
-};
+use std::{borrow::Borrow, cell::Cell, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     EncodeKey, State, StateError, TableKey, TableWriter,
-    cells::{Cells, Rows},
+    cells::Rows,
     key::{encode_start, encoded},
 };
 use crate::operator::key::Key;
@@ -56,8 +52,8 @@ thread_local! {
 }
 
 /// Whether no update runs on this thread.
-pub(super) fn outside_of_updates(table: &Arc<str>) -> Result<(), StateError> {
-    if UPDATING.get() { Err(StateError::WithinUpdate(table.clone())) } else { Ok(()) }
+pub(super) fn outside_of_updates(of: impl FnOnce() -> Arc<str>) -> Result<(), StateError> {
+    if UPDATING.get() { Err(StateError::WithinUpdate(of())) } else { Ok(()) }
 }
 
 /// Runs a closure that is lent a value of a table.
@@ -103,11 +99,6 @@ where
         TableWriter::new(self.clone(), name.into())
     }
 
-    pub(super) fn cells(&self) -> Result<MutexGuard<'_, Cells<K, V>>, StateError> {
-        outside_of_updates(&self.rows.name)?;
-        self.rows.cells()
-    }
-
     pub(super) fn rows(&self) -> &Rows<K, V> {
         &self.rows
     }
@@ -128,7 +119,7 @@ where
         Q: Key<Owned = K> + EncodeKey + ?Sized,
         V: Clone,
     {
-        let mut cells = self.cells()?;
+        let mut cells = self.rows.cells()?;
         Ok(cells.values.get(&self.rows, key)?.cloned())
     }
 
@@ -149,7 +140,7 @@ where
         K: Borrow<Q>,
         Q: Key<Owned = K> + EncodeKey + ?Sized,
     {
-        let mut cells = self.cells()?;
+        let mut cells = self.rows.cells()?;
         let (new, f) = (|| within_update(new), |value: &mut V| within_update(|| f(value)));
         let result = cells.values.update(&self.rows, key, None, new, f)?;
         let due = cells.values.is_due();
@@ -167,7 +158,7 @@ where
         K: Borrow<Q>,
         Q: Key<Owned = K> + EncodeKey + ?Sized,
     {
-        let mut cells = self.cells()?;
+        let mut cells = self.rows.cells()?;
         let before = cells.values.change(&self.rows, key, None)?.replace(value);
         let due = cells.values.is_due();
         drop(cells);
@@ -185,7 +176,7 @@ where
         K: Borrow<Q>,
         Q: Key<Owned = K> + EncodeKey + ?Sized,
     {
-        let mut cells = self.cells()?;
+        let mut cells = self.rows.cells()?;
         let before = cells.values.remove(&self.rows, key)?;
         let due = cells.values.is_due();
         drop(cells);
@@ -203,7 +194,7 @@ where
         P: EncodeKey + ?Sized,
         V: Clone,
     {
-        self.cells()?.values.scan(&self.rows, &encoded(prefix), limit)
+        self.rows.cells()?.values.scan(&self.rows, &encoded(prefix), limit)
     }
 
     /// [`scan_prefix`](Self::scan_prefix) for keys whose first part is a text that begins with `start`.
@@ -216,7 +207,7 @@ where
     {
         let mut prefix = Vec::new();
         encode_start(start.as_bytes(), &mut prefix);
-        self.cells()?.values.scan(&self.rows, &prefix, limit)
+        self.rows.cells()?.values.scan(&self.rows, &prefix, limit)
     }
 
     /// How many keys it has; those whose time is over count until a commit has removed them.
@@ -224,7 +215,7 @@ where
     /// # Errors
     /// An update has panicked.
     pub fn len_estimate(&self) -> Result<usize, StateError> {
-        Ok(self.cells()?.values.len())
+        Ok(self.rows.cells()?.values.len())
     }
 }
 

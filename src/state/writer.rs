@@ -156,9 +156,7 @@ where
             }
         };
         drop(cells);
-        if due {
-            self.table.state().commit()?;
-        }
+        self.table.commit_if_due(due)?;
         Ok(result)
     }
 }

@@ -11,13 +11,13 @@ use hashbrown::HashTable;
 
 use super::{
     Aggregate, Carry, Firing, Late, Watermarks, WhyLate, Windowed,
-    core::{Core, NAME, Run, Sink, emit},
+    core::{Core, NAME, Sink, emit},
     shape::{Shape, piece},
 };
 use crate::{
     delivery::fate::abandon,
     error::named,
-    event_time::Nanos,
+    event_time::{Nanos, Run},
     operator::{
         key::{FastHasher, Key},
         rate::OnDropped,
@@ -74,8 +74,12 @@ impl<K: Hash + Eq + Clone, A, R: Default> Buckets<K, A, R> {
     }
 
     /// When the first window closes.
-    pub(super) fn next_due(&self) -> i64 {
-        self.open.front().map_or(i64::MAX, |bucket| bucket.end)
+    pub(super) fn first_end(&self) -> Option<i64> {
+        self.open.front().map(|bucket| bucket.end)
+    }
+
+    fn next_due(&self) -> i64 {
+        self.first_end().unwrap_or(i64::MAX)
     }
 
     /// The place of a key, whose hash that is, in a window.
@@ -134,15 +138,21 @@ where
                 self.held += 1;
                 buckets.add(bucket, hash, key, new)
             });
-            let entry = &mut buckets.open[bucket].entries[entry];
-            named(|| NAME, || self.asked.aggregate.add(&mut entry.value, value, at));
-            if M::PUNCTUATED {
-                named(|| NAME, || self.watermarks.seen(value));
-            }
-            Y::join(&mut entry.receipt, Y::receipt(item));
+            self.add_to_entry(bucket, entry, item, at);
             return Ok(());
         }
         self.put_in_any_bucket(item, at, out)
+    }
+
+    #[inline]
+    fn add_to_entry(&mut self, bucket: usize, entry: usize, item: I, at: i64) {
+        let Some(buckets) = &mut self.buckets else { return };
+        let (entry, value) = (&mut buckets.open[bucket].entries[entry], Y::value(&item));
+        named(|| NAME, || self.asked.aggregate.add(&mut entry.value, value, at));
+        if M::PUNCTUATED {
+            named(|| NAME, || self.watermarks.seen(value));
+        }
+        Y::join(&mut entry.receipt, Y::receipt(item));
     }
 
     #[inline(never)]
@@ -193,12 +203,7 @@ where
                     continue;
                 }
             };
-            let entry = &mut buckets.open[bucket].entries[entry];
-            named(|| NAME, || self.asked.aggregate.add(&mut entry.value, value, at));
-            if M::PUNCTUATED {
-                named(|| NAME, || self.watermarks.seen(value));
-            }
-            Y::join(&mut entry.receipt, Y::receipt(item));
+            self.add_to_entry(bucket, entry, item, at);
             return Ok(());
         }
     }
@@ -240,11 +245,5 @@ where
             }
         }
         Ok(())
-    }
-
-    /// When the first of them ends.
-    pub(super) fn first_bucket(&self) -> Option<i64> {
-        let buckets = self.buckets.as_ref()?;
-        buckets.open.front().map(|bucket| bucket.end)
     }
 }

@@ -4,13 +4,14 @@ use std::{borrow::Borrow, cmp::Reverse, mem};
 
 use super::{
     Aggregate, Carry, Firing, Late, Watermarks, Windowed,
-    core::{Core, NAME, Run, Sink, Stop, before_the_end, emit},
+    buckets::Buckets,
+    core::{Core, NAME, Sink, before_the_end, emit},
     lane::{Due, NEVER, Pane},
     shape::{Hopping, Shape},
 };
 use crate::{
     buffer::Overflow,
-    event_time::Nanos,
+    event_time::{Nanos, Run, Stop},
     operator::{key::Key, rate::OnDropped},
 };
 
@@ -212,7 +213,7 @@ where
     /// Closes what ends first, as if event time had come so far. By the index, where that has all in the order of their
     /// ends; else by a look at all keys.
     fn evict(&mut self, out: &mut impl Sink<T>) -> Result<bool, Stop> {
-        if let Some(end) = self.first_bucket() {
+        if let Some(end) = self.buckets.as_ref().and_then(Buckets::first_end) {
             self.over_until_at_least(end);
             return self.close_due(out).map(|()| true);
         }

@@ -13,21 +13,12 @@ use super::{
 use crate::{
     buffer::Buffer,
     delivery::fate::abandon,
-    error::{StreamError, named},
-    event_time::{EventClock, EventTime, Nanos, Regression, Seen},
+    error::named,
+    event_time::{EventClock, EventTime, Nanos, Regression, Run, Seen, Stop},
     operator::{key::Key, rate::OnDropped},
 };
 
 pub(super) const NAME: &str = "event_windows";
-
-/// Why nothing more is done.
-pub(super) enum Stop {
-    /// Nobody listens any more.
-    Closed,
-    Fail(StreamError),
-}
-
-pub(super) type Run = Result<(), Stop>;
 
 /// Takes what is emitted; `false` when nobody listens any more.
 pub(super) trait Sink<T>: FnMut(T) -> bool {}
@@ -144,7 +135,7 @@ where
             }
             Seen::Regressed(Regression::Error) => {
                 abandon(item);
-                return Err(regression(NAME, at, self.watermarks.newest()));
+                return Err(Stop::time_regression(NAME, at, self.watermarks.newest()));
             }
             Seen::Regressed(Regression::Reset) => {
                 if let Err(stop) = self.finish(out) {
@@ -183,7 +174,7 @@ where
                 self.too_late(item, Some(at), WhyLate::Future);
                 return Ok(());
             }
-            Seen::Regressed(Regression::Error) => Err(regression(NAME, at, newest)),
+            Seen::Regressed(Regression::Error) => Err(Stop::time_regression(NAME, at, newest)),
             Seen::Regressed(Regression::Reset) => self.close_lane(place, i64::MAX, out),
             Seen::OnTime | Seen::Behind(_) | Seen::Regressed(Regression::Late) => {
                 self.close_lane(place, self.watermark_of(Some(place)), out)
@@ -319,10 +310,4 @@ where
 {
     let value = named(|| NAME, || aggregate.result(value));
     if out(Y::out(Windowed { key, start, end, value, firing }, receipt)) { Ok(()) } else { Err(Stop::Closed) }
-}
-
-#[cold]
-pub(super) fn regression(operator: &'static str, at: i64, newest: Option<i64>) -> Stop {
-    let behind = newest.map_or(0, |newest| newest.abs_diff(at));
-    Stop::Fail(StreamError::TimeRegression { operator, at, behind })
 }

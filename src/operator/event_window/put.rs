@@ -4,14 +4,14 @@ use std::borrow::Borrow;
 
 use super::{
     Aggregate, Carry, Emission, Firing, Late, Watermarks, WhyLate, Windowed,
-    core::{Core, NAME, Run, Sink},
+    core::{Core, NAME, Sink},
     lane::{Due, Lane, Pane},
     shape::{Hopping, Shape, piece},
 };
 use crate::{
     delivery::fate::abandon,
     error::named,
-    event_time::Nanos,
+    event_time::{Nanos, Run},
     operator::{key::Key, rate::OnDropped},
 };
 

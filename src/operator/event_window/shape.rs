@@ -1,7 +1,5 @@
 //! Which windows a moment is in: integers only, and nothing that overflows.
 
-use std::time::Duration;
-
 #[cfg(feature = "calendar")]
 use super::Calendar;
 
@@ -19,11 +17,6 @@ pub(super) enum Shape {
     /// Days, months, … of a time zone.
     #[cfg(feature = "calendar")]
     Calendar(Calendar),
-}
-
-/// Whole nanoseconds, at least 1; more than fits in 292 years is for ever.
-pub(super) fn nanos(d: Duration) -> i64 {
-    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The first moment of the piece of time that `at` is in, where pieces of `length` begin at `align`, and the end of the

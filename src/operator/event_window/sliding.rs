@@ -16,15 +16,14 @@ use rxrust::{
 
 use super::{
     Aggregate, Firing, Late, LateCount, WhyLate, Windowed,
-    core::{Run, Sink, Stop, regression},
+    core::Sink,
     direct::{Direct, WindowsObserver, WindowsSubscription},
-    shape::nanos,
 };
 use crate::{
     buffer::{Buffer, Overflow},
     delivery::fate::{Abandoned, abandon},
     error::{StreamError, named},
-    event_time::{EventClock, EventTime, Nanos, Regression, Seen},
+    event_time::{EventClock, EventTime, Nanos, Regression, Run, Seen, Stop, run, whole_nanos},
     gate::{Down, Flow, GateSubOf, Machine, Signal, Step, SubOf},
     operator::{
         key::{Key, Keys, Table},
@@ -50,7 +49,7 @@ impl SlidingWindows {
     /// Over the last `span` of event time (less than a nanosecond is taken as one).
     pub fn new(span: Duration) -> Self {
         Self {
-            span: nanos(span).max(1),
+            span: whole_nanos(span).max(1),
             time: EventTime::in_order(),
             buffer: Buffer::default(),
             late: LateCount::default(),
@@ -202,23 +201,18 @@ where
 {
     fn on(&mut self, input: Timed<I, E>) -> Step<Infallible> {
         let Self { down, core, cancel, .. } = self;
-        let mut out = |window| {
-            let step: Step<Infallible> = down.next(window);
-            step == Step::Continue && !cancel.cancelled()
-        };
-        let (run, ends) = match input {
-            Timed::Source(Signal::Next(item)) => (core.value.next(item, &mut out), false),
-            Timed::Source(Signal::Complete) => (core.value.release_until(i64::MAX, &mut out), true),
-            Timed::Source(Signal::Error(error)) => return self.down.error(error),
-            Timed::Gone => return Step::Done,
+        match input {
+            Timed::Source(Signal::Next(item)) => run(down, cancel, |mut out| core.value.next(item, &mut out)),
+            Timed::Source(Signal::Complete) => {
+                match run(down, cancel, |mut out| core.value.release_until(i64::MAX, &mut out)) {
+                    Step::Continue => self.down.complete(),
+                    done => done,
+                }
+            }
+            Timed::Source(Signal::Error(error)) => self.down.error(error),
+            Timed::Gone => Step::Done,
             // It has no timer.
-            Timed::Start(_) | Timed::Tick | Timed::Lost(_) => return Step::Continue,
-        };
-        match run {
-            Ok(()) if ends => self.down.complete(),
-            Ok(()) => Step::Continue,
-            Err(Stop::Closed) => Step::Done,
-            Err(Stop::Fail(failure)) => self.down.fail(failure),
+            Timed::Start(_) | Timed::Tick | Timed::Lost(_) => Step::Continue,
         }
     }
 
@@ -324,7 +318,7 @@ where
             Seen::Future => return self.too_late(item, Some(at), WhyLate::Future),
             Seen::Regressed(Regression::Error) => {
                 abandon(item);
-                return Err(regression(NAME, at, newest));
+                return Err(Stop::time_regression(NAME, at, newest));
             }
             Seen::Regressed(Regression::Reset) => {
                 if let Err(stop) = self.release_until(i64::MAX, out) {

@@ -2,11 +2,11 @@ use std::time::Duration;
 
 use super::{
     Late, LateCount, OneClock, Partitioned, Punctuated,
-    shape::{Hopping, Shape, nanos},
+    shape::{Hopping, Shape},
 };
 use crate::{
     buffer::Buffer,
-    event_time::{EventTime, Nanos},
+    event_time::{EventTime, Nanos, whole_nanos},
     operator::rate::{HandTo, Ignore},
 };
 
@@ -82,14 +82,14 @@ impl EventWindows {
 
     /// One after the other, each `size` long (less than a nanosecond is taken as one), from 1970 on and before.
     pub fn tumbling(size: Duration) -> Self {
-        Self::new(Shape::Tumbling { size: nanos(size).max(1), align: 0 })
+        Self::new(Shape::Tumbling { size: whole_nanos(size).max(1), align: 0 })
     }
 
     /// Each `size` long, one each `hop` (Flink's sliding windows). They overlap where the hop is shorter, and there are
     /// holes where it is longer. An event is put into one pane, of the greatest common divisor of both, whatever the
     /// number of windows that it is in: choose a hop that divides the size.
     pub fn hopping(size: Duration, hop: Duration) -> Self {
-        let (size, hop) = (nanos(size).max(1), nanos(hop).max(1));
+        let (size, hop) = (whole_nanos(size).max(1), whole_nanos(hop).max(1));
         if size == hop {
             return Self::new(Shape::Tumbling { size, align: 0 });
         }
@@ -100,7 +100,7 @@ impl EventWindows {
     /// are of two sessions (as in Beam; Flink merges windows that touch): what is half-open does not depend on the order
     /// in which they come. One that comes between two sessions may merge them.
     pub fn session(gap: Duration) -> Self {
-        Self::new(Shape::Session { gap: nanos(gap).max(1) })
+        Self::new(Shape::Session { gap: whole_nanos(gap).max(1) })
     }
 
     /// So many events of a key, in the order in which they come, whatever their times; `start` and `end` are around
@@ -142,7 +142,7 @@ impl<D, W> EventWindows<D, W> {
     /// A window that has closed is kept for so long in event time: an event that comes for it meanwhile has it emitted
     /// again ([`Firing::Late`](super::Firing::Late)).
     pub fn lateness(self, lateness: Duration) -> Self {
-        Self { lateness: nanos(lateness), ..self }
+        Self { lateness: whole_nanos(lateness), ..self }
     }
 
     /// When a window is emitted besides at its close. Each emission has the whole value so far.

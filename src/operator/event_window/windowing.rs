@@ -10,13 +10,13 @@ use rxrust::{
 
 use super::{
     Aggregate, Carry, Emission, EventWindows, Late, WatermarkStrategy, Watermarks, Windowed,
-    core::{Core, NAME, Run, Stop},
+    core::{Core, NAME},
     direct::{Direct, WindowsObserver, WindowsSubscription},
 };
 use crate::{
     delivery::fate::Abandoned,
     error::StreamError,
-    event_time::Nanos,
+    event_time::{Nanos, Run, run},
     gate::{Down, Flow, Gate, GateSubOf, Machine, Signal, Step, StopSubscription, SubOf, attach, never},
     operator::{
         key::Key,
@@ -176,15 +176,7 @@ where
         R: FnOnce(&mut Core<K, Q, F, A, D, M, Y, I>, &Time<S>, &mut dyn FnMut(T) -> bool) -> Run,
     {
         let Self { down, core, time, cancel, .. } = self;
-        let mut out = |window: T| {
-            let step: Step<Infallible> = down.next(window);
-            step == Step::Continue && !cancel.cancelled()
-        };
-        match f(&mut core.value, time, &mut out) {
-            Ok(()) => Step::Continue,
-            Err(Stop::Closed) => Step::Done,
-            Err(Stop::Fail(failure)) => self.down.fail(failure),
-        }
+        run(down, cancel, |out| f(&mut core.value, time, out))
     }
 
     /// Has the timer tell when something is to be done though no event comes.

@@ -18,22 +18,13 @@ use super::{
 use crate::{
     buffer::{Buffer, Overflow},
     delivery::fate::abandon,
-    error::{StreamError, named},
-    event_time::{EventClock, EventTime, Regression, Seen},
+    error::named,
+    event_time::{EventClock, EventTime, Regression, Run, Seen, Stop},
     held::QueueMeter,
     operator::{combine::Unmatched, key::FastHasher},
 };
 
 pub(super) const NAME: &str = "join_events";
-
-/// Why nothing more is done.
-pub(super) enum Stop {
-    /// Nobody listens any more.
-    Closed,
-    Fail(StreamError),
-}
-
-pub(super) type Run = Result<(), Stop>;
 
 /// One side.
 struct Side {
@@ -137,8 +128,8 @@ pub(super) struct Core<J: JoinSpec<T, U>, T, U> {
 /// One item of one side; the sides differ in type, so this is written as a macro.
 macro_rules! next {
     (
-        $name:ident, $put:ident, $side:ident: $item:ty, $other:ident, $time:ident, $key:ident, $wrap:ident,
-        $offset:expr
+        $name:ident, $put:ident, $side:ident: $item:ty, $other:ident, is left $is_left:literal, $time:ident,
+        $key:ident, $wrap:ident, $offset:expr
     ) => {
         /// An item of that side; `now` is the scheduler's time.
         #[inline]
@@ -172,17 +163,14 @@ macro_rules! next {
                 }
                 Seen::Regressed(Regression::Error) => {
                     abandon(item);
-                    let behind = newest.map_or(0, |newest| newest.abs_diff(at));
-                    return Err(Stop::Fail(StreamError::TimeRegression { operator: NAME, at, behind }));
+                    return Err(Stop::time_regression(NAME, at, newest));
                 }
                 Seen::Regressed(Regression::Reset) => {
-                    let mut begun = EventClock::new(self.$side.time.clone());
-                    begun.see(at);
                     if let Err(stop) = self.begin_again(out) {
                         abandon(item);
                         return Err(stop);
                     }
-                    self.$side.clock = begun;
+                    self.$side.clock.see(at);
                 }
                 Seen::Behind(_) | Seen::Regressed(Regression::Late) => {
                     if at < self.$side.oldest(self.plan.grace) {
@@ -229,7 +217,7 @@ macro_rules! next {
             }
             // What has matched and left needs no room; this one does.
             match self.$side.buffer.overflow() {
-                Overflow::DropOldest | Overflow::Latest => self.evict_oldest(stringify!($side) == "left"),
+                Overflow::DropOldest | Overflow::Latest => self.evict_oldest($is_left),
                 Overflow::DropNewest => {
                     let newest = self.places[place as usize].lane.$side.take(at, number);
                     newest.into_iter().for_each(|item| self.evict(place, Unmatched::$wrap(item)));
@@ -264,8 +252,8 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
         }
     }
 
-    next!(next_left, put_left, left: T, right, left_time, left_key, Left, |_: &Plan| 0);
-    next!(next_right, put_right, right: U, left, right_time, right_key, Right, |plan: &Plan| plan.offset);
+    next!(next_left, put_left, left: T, right, is left true, left_time, left_key, Left, |_: &Plan| 0);
+    next!(next_right, put_right, right: U, left, is left false, right_time, right_key, Right, |plan: &Plan| plan.offset);
 
     /// The scheduler's time at the subscription.
     pub(super) fn start(&mut self, now: Duration) {

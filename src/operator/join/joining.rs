@@ -10,12 +10,13 @@ use rxrust::{
 
 use super::{
     JoinSpec, Joined,
-    core::{Core, NAME, Run, Stop},
+    core::{Core, NAME},
     spec::{Asks, EventJoin},
 };
 use crate::{
     delivery::fate::Abandoned,
     error::StreamError,
+    event_time::{Run, run},
     gate::{
         Down, Flow, Gate, GateObserver, GateSubOf, Machine, Place, Port, Signal, Step, StopSubscription,
         SubOf, attach, never,
@@ -180,15 +181,7 @@ where
         R: FnOnce(&mut Core<J, T, U>, &Time<S>, &mut dyn FnMut(Joined<T, U>) -> bool) -> Run,
     {
         let Self { down, core, time, cancel, .. } = self;
-        let mut out = |row: Joined<T, U>| {
-            let step: Step<Infallible> = down.next(row);
-            step == Step::Continue && !cancel.cancelled()
-        };
-        match f(&mut core.value, time, &mut out) {
-            Ok(()) => Step::Continue,
-            Err(Stop::Closed) => Step::Done,
-            Err(Stop::Fail(failure)) => self.down.fail(failure),
-        }
+        run(down, cancel, |out| f(&mut core.value, time, out))
     }
 
     fn end(&mut self, right: bool) -> Step<Infallible> {

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::{JoinCounts, LeftOver};
 use crate::{
     buffer::Buffer,
-    event_time::{EventTime, Nanos},
+    event_time::{EventTime, Nanos, whole_nanos},
     operator::rate::{HandTo, Ignore, OnDropped},
 };
 
@@ -156,10 +156,6 @@ impl Plan {
     }
 }
 
-fn nanos(d: Duration) -> i64 {
-    i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)
-}
-
 impl<FL, FR> EventJoin<FL, FR> {
     /// By the times of both sides, any [`Nanos`]: matches items of the same time, until told how far they may be apart.
     pub fn new<T, U, M: Nanos, N: Nanos>(left_time: FL, right_time: FR) -> Self
@@ -199,7 +195,7 @@ impl<FL, FR, KL, KR, D> EventJoin<FL, FR, KL, KR, D> {
     /// A right item may be at most `tolerance` from the left one, before or after, that included.
     #[must_use]
     pub fn within(self, tolerance: Duration) -> Self {
-        let tolerance = nanos(tolerance);
+        let tolerance = whole_nanos(tolerance);
         self.between(-tolerance, tolerance)
     }
 
@@ -248,7 +244,7 @@ impl<FL, FR, KL, KR, D> EventJoin<FL, FR, KL, KR, D> {
     /// An item may be this much older than its side's watermark and is matched still; all is kept so much longer.
     #[must_use]
     pub fn grace(self, grace: Duration) -> Self {
-        self.plan(|plan| plan.grace = nanos(grace))
+        self.plan(|plan| plan.grace = whole_nanos(grace))
     }
 
     /// Completes only when both sides have: when one has ended, what still comes from the other and has no partner is left

@@ -1,33 +1,17 @@
 use std::borrow::Borrow;
 
+use super::{ByKeyIn, by_key_in::told};
 use crate::{
-    delivery::{Delivery, fate::abandon},
+    delivery::Delivery,
     operator::{
         apply::{Emit, Kernel},
         key::Key,
     },
-    state::{EncodeKey, IntoWriter, TableKey, TableWriter, TimeOf},
+    state::{EncodeKey, TableKey, TimeOf},
 };
 
-/// See [`count_by_key_in`](super::TableOps::count_by_key_in).
-pub struct CountByKeyIn<K, Q: Key + ?Sized, T> {
-    writer: TableWriter<Q::Owned, u64, T>,
-    key: K,
-}
-
-impl<K, Q: Key + ?Sized, T> CountByKeyIn<K, Q, T> {
-    pub(super) fn new(table: impl IntoWriter<Q::Owned, u64, Time = T>, key: K) -> Self {
-        Self { writer: table.into_writer("count_by_key_in"), key }
-    }
-}
-
-impl<K: Clone, Q: Key + ?Sized, T: Clone> Clone for CountByKeyIn<K, Q, T> {
-    fn clone(&self) -> Self {
-        Self { writer: self.writer.clone(), key: self.key.clone() }
-    }
-}
-
-impl<K, Q, T, I> Kernel<Delivery<I>, (Delivery<I>, u64)> for CountByKeyIn<K, Q, T>
+// See `TableOps::count_by_key_in`.
+impl<K, Q, T, I> Kernel<Delivery<I>, (Delivery<I>, u64)> for ByKeyIn<K, Q, u64, T>
 where
     K: FnMut(&I) -> &Q,
     Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
@@ -39,24 +23,12 @@ where
     fn next(&mut self, item: Delivery<I>) -> Emit<(Delivery<I>, u64)> {
         let at = self.writer.time_of(&*item);
         let key = (self.key)(&item);
-        let counted = self.writer.once(item.receipt(), |values, rows| {
-            values.update(
-                rows,
-                key,
-                at,
-                || 0,
-                |count: &mut u64| {
-                    *count = count.saturating_add(1);
-                    *count
-                },
-            )
-        });
-        match counted {
-            Ok(count) => Emit::Item((item, count)),
-            Err(error) => {
-                abandon(item);
-                Emit::Fail(error.into())
-            }
-        }
+        let one_more = |count: &mut u64| {
+            *count = count.saturating_add(1);
+            *count
+        };
+        let counted =
+            self.writer.once(item.receipt(), |values, rows| values.update(rows, key, at, || 0, one_more));
+        told(item, counted, |item, count| Emit::Item((item, count)))
     }
 }

@@ -4,18 +4,16 @@
 //! source make such with `map(Delivery::untracked)`.
 
 mod aggregate_by_key_in;
+mod by_key_in;
 mod count_by_key_in;
 mod deduplicate_in;
 mod enrich_from;
 mod join_table;
+mod look_up;
 mod scan_by_key_in;
 
-pub use aggregate_by_key_in::*;
-pub use count_by_key_in::*;
-pub use deduplicate_in::*;
-pub use enrich_from::*;
-pub use join_table::*;
-pub use scan_by_key_in::*;
+pub use by_key_in::ByKeyIn;
+pub use look_up::LookUp;
 
 use std::borrow::Borrow;
 
@@ -71,14 +69,14 @@ pub trait TableOps: Observable + 'static {
         self,
         table: W,
         key: K,
-    ) -> Below<Self, CountByKeyIn<K, Q, W::Time>, I, (Delivery<I>, u64)>
+    ) -> Below<Self, ByKeyIn<K, Q, u64, W::Time>, I, (Delivery<I>, u64)>
     where
         Self: Events<Delivery<I>, E>,
         W: IntoWriter<Q::Owned, u64, Time: TimeOf<I>>,
         K: FnMut(&I) -> &Q,
         Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
     {
-        self.transform(|source| Apply::new(source, CountByKeyIn::new(table, key)))
+        self.transform(|source| Apply::new(source, ByKeyIn::new("count_by_key_in", table, key, ())))
     }
 
     /// What `f` makes of each event and the state of its key, which begins as `new()`:
@@ -108,7 +106,7 @@ pub trait TableOps: Observable + 'static {
         key: K,
         new: N,
         f: F,
-    ) -> Below<Self, ScanByKeyIn<K, Q, V, N, F, W::Time>, I, Delivery<U>>
+    ) -> Below<Self, ByKeyIn<K, Q, V, W::Time, (N, F)>, I, Delivery<U>>
     where
         Self: Events<Delivery<I>, E>,
         W: IntoWriter<Q::Owned, V, Time: TimeOf<I>>,
@@ -119,7 +117,7 @@ pub trait TableOps: Observable + 'static {
         F: FnMut(&mut V, &I) -> U,
         U: Serialize + DeserializeOwned + Clone + Send + 'static,
     {
-        self.transform(|source| Apply::new(source, ScanByKeyIn::new(table, key, new, f)))
+        self.transform(|source| Apply::new(source, ByKeyIn::new("scan_by_key_in", table, key, (new, f))))
     }
 
     /// Each delivery with the aggregate of its key so far, which begins as `new()` and which `f` adds the event to (Kafka
@@ -146,7 +144,7 @@ pub trait TableOps: Observable + 'static {
         key: K,
         new: N,
         f: F,
-    ) -> Below<Self, AggregateByKeyIn<K, Q, V, N, F, W::Time>, I, (Delivery<I>, V)>
+    ) -> Below<Self, ByKeyIn<K, Q, V, W::Time, (N, F)>, I, (Delivery<I>, V)>
     where
         Self: Events<Delivery<I>, E>,
         W: IntoWriter<Q::Owned, V, Time: TimeOf<I>>,
@@ -156,7 +154,7 @@ pub trait TableOps: Observable + 'static {
         N: FnMut() -> V,
         F: FnMut(&mut V, &I),
     {
-        self.transform(|source| Apply::new(source, AggregateByKeyIn::new(table, key, new, f)))
+        self.transform(|source| Apply::new(source, ByKeyIn::new("aggregate_by_key_in", table, key, (new, f))))
     }
 
     /// The first event of each key, for as long as the table remembers the key
@@ -182,14 +180,14 @@ pub trait TableOps: Observable + 'static {
         self,
         table: W,
         key: K,
-    ) -> Below<Self, DeduplicateIn<K, Q, W::Time>, I, Delivery<I>>
+    ) -> Below<Self, ByKeyIn<K, Q, (), W::Time>, I, Delivery<I>>
     where
         Self: Events<Delivery<I>, E>,
         W: IntoWriter<Q::Owned, (), Time: TimeOf<I>>,
         K: FnMut(&I) -> &Q,
         Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
     {
-        self.transform(|source| Apply::new(source, DeduplicateIn::new(table, key)))
+        self.transform(|source| Apply::new(source, ByKeyIn::new("deduplicate_in", table, key, ())))
     }
 
     /// Each item, of any type, with what a table has for its key now (Kafka Streams' left join of a stream and a table; the
@@ -213,14 +211,14 @@ pub trait TableOps: Observable + 'static {
         self,
         table: TableReader<Q::Owned, V>,
         key: K,
-    ) -> Self::With<Apply<<Self as Context>::Inner, EnrichFrom<K, Q, V>, I, (I, Option<V>)>>
+    ) -> Self::With<Apply<<Self as Context>::Inner, LookUp<K, Q, V>, I, (I, Option<V>)>>
     where
         Self: Events<I, E>,
         K: FnMut(&I) -> &Q,
         Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
         V: Serialize + DeserializeOwned + Clone + Send + 'static,
     {
-        self.transform(|source| Apply::new(source, EnrichFrom::new(table, key)))
+        self.transform(|source| Apply::new(source, LookUp { table, key }))
     }
 
     /// Each item, of any type, for whose key a table has something, with that (Kafka Streams' inner join of a stream and a
@@ -244,14 +242,14 @@ pub trait TableOps: Observable + 'static {
         self,
         table: TableReader<Q::Owned, V>,
         key: K,
-    ) -> Self::With<Apply<<Self as Context>::Inner, JoinTable<K, Q, V>, I, (I, V)>>
+    ) -> Self::With<Apply<<Self as Context>::Inner, LookUp<K, Q, V>, I, (I, V)>>
     where
         Self: Events<I, E>,
         K: FnMut(&I) -> &Q,
         Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
         V: Serialize + DeserializeOwned + Clone + Send + 'static,
     {
-        self.transform(|source| Apply::new(source, JoinTable::new(table, key)))
+        self.transform(|source| Apply::new(source, LookUp { table, key }))
     }
 }
 

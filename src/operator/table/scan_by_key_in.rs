@@ -2,37 +2,18 @@ use std::borrow::Borrow;
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::{ByKeyIn, by_key_in::told};
 use crate::{
-    delivery::{Delivery, fate::abandon},
+    delivery::Delivery,
     operator::{
         apply::{Emit, Kernel},
         key::Key,
     },
-    state::{EncodeKey, IntoWriter, TableKey, TableWriter, TimeOf},
+    state::{EncodeKey, TableKey, TimeOf},
 };
 
-/// See [`scan_by_key_in`](super::TableOps::scan_by_key_in).
-pub struct ScanByKeyIn<K, Q: Key + ?Sized, V, N, F, T> {
-    writer: TableWriter<Q::Owned, V, T>,
-    key: K,
-    new: N,
-    f: F,
-}
-
-impl<K, Q: Key + ?Sized, V, N, F, T> ScanByKeyIn<K, Q, V, N, F, T> {
-    pub(super) fn new(table: impl IntoWriter<Q::Owned, V, Time = T>, key: K, new: N, f: F) -> Self {
-        Self { writer: table.into_writer("scan_by_key_in"), key, new, f }
-    }
-}
-
-impl<K: Clone, Q: Key + ?Sized, V, N: Clone, F: Clone, T: Clone> Clone for ScanByKeyIn<K, Q, V, N, F, T> {
-    fn clone(&self) -> Self {
-        let Self { writer, key, new, f } = self;
-        Self { writer: writer.clone(), key: key.clone(), new: new.clone(), f: f.clone() }
-    }
-}
-
-impl<K, Q, V, N, F, T, I, U> Kernel<Delivery<I>, Delivery<U>> for ScanByKeyIn<K, Q, V, N, F, T>
+// See `TableOps::scan_by_key_in`.
+impl<K, Q, V, N, F, T, I, U> Kernel<Delivery<I>, Delivery<U>> for ByKeyIn<K, Q, V, T, (N, F)>
 where
     K: FnMut(&I) -> &Q,
     Q: Key<Owned: TableKey + Borrow<Q>> + EncodeKey + ?Sized,
@@ -47,17 +28,12 @@ where
     #[inline]
     fn next(&mut self, item: Delivery<I>) -> Emit<Delivery<U>> {
         let at = self.writer.time_of(&*item);
-        let Self { writer, key, new, f } = self;
-        match writer.apply(item.receipt(), key(&item), at, new, |value| f(value, &item)) {
-            Ok(result) => {
-                let (value, receipt) = item.into_parts();
-                drop(value);
-                Emit::Item(Delivery::new(result, receipt))
-            }
-            Err(error) => {
-                abandon(item);
-                Emit::Fail(error.into())
-            }
-        }
+        let Self { writer, key, asked: (new, f) } = self;
+        let scanned = writer.apply(item.receipt(), key(&item), at, new, |value| f(value, &item));
+        told(item, scanned, |item, result| {
+            let (value, receipt) = item.into_parts();
+            drop(value);
+            Emit::Item(Delivery::new(result, receipt))
+        })
     }
 }

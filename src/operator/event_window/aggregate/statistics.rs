@@ -1,13 +1,13 @@
 use super::Aggregate;
 
 /// The mean of `f` of each event, by Welford's method: no sum that grows. NaN and infinities make it NaN.
-pub fn mean<F>(f: F) -> Mean<F> {
-    Mean(f)
+pub fn mean<F>(f: F) -> Statistic<F, Option<f64>> {
+    Statistic { f, result: |moments| (moments.count > 0).then_some(moments.mean) }
 }
 
 /// Mean and variance of `f` of each event, by Welford's method, and Chan's for two together.
-pub fn variance<F>(f: F) -> Variance<F> {
-    Variance(f)
+pub fn variance<F>(f: F) -> Statistic<F, Moments> {
+    Statistic { f, result: |moments| *moments }
 }
 
 /// How many values, their mean, and how they are spread.
@@ -52,39 +52,16 @@ impl Moments {
     }
 }
 
-/// See [`mean`].
+/// See [`mean`] and [`variance`].
 #[derive(Debug, Clone, Copy)]
-pub struct Mean<F>(F);
-
-impl<T, F: Fn(&T) -> f64> Aggregate<T> for Mean<F> {
-    type Acc = Moments;
-    type Out = Option<f64>;
-
-    fn create(&self) -> Moments {
-        Moments::default()
-    }
-
-    #[inline]
-    fn add(&self, acc: &mut Moments, event: &T, _at: i64) {
-        acc.add((self.0)(event));
-    }
-
-    fn merge(&self, acc: &mut Moments, other: &Moments) {
-        acc.merge(other);
-    }
-
-    fn result(&self, acc: &Moments) -> Option<f64> {
-        (acc.count > 0).then_some(acc.mean)
-    }
+pub struct Statistic<F, R> {
+    f: F,
+    result: fn(&Moments) -> R,
 }
 
-/// See [`variance`].
-#[derive(Debug, Clone, Copy)]
-pub struct Variance<F>(F);
-
-impl<T, F: Fn(&T) -> f64> Aggregate<T> for Variance<F> {
+impl<T, F: Fn(&T) -> f64, R> Aggregate<T> for Statistic<F, R> {
     type Acc = Moments;
-    type Out = Moments;
+    type Out = R;
 
     fn create(&self) -> Moments {
         Moments::default()
@@ -92,14 +69,14 @@ impl<T, F: Fn(&T) -> f64> Aggregate<T> for Variance<F> {
 
     #[inline]
     fn add(&self, acc: &mut Moments, event: &T, _at: i64) {
-        acc.add((self.0)(event));
+        acc.add((self.f)(event));
     }
 
     fn merge(&self, acc: &mut Moments, other: &Moments) {
         acc.merge(other);
     }
 
-    fn result(&self, acc: &Moments) -> Moments {
-        *acc
+    fn result(&self, acc: &Moments) -> R {
+        (self.result)(acc)
     }
 }
