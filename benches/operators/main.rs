@@ -38,7 +38,6 @@ mod table;
 
 /// Events per round, in chunks that fit no first-level cache.
 const N: usize = 1_000_000;
-const ROUNDS: usize = 9;
 
 /// A piece of work; it gives a checksum, equal for all that do the same work.
 type Work = Box<dyn FnMut() -> u64>;
@@ -86,7 +85,7 @@ fn main() {
     for row in rows() {
         if picked.is_empty() || picked.iter().any(|word| row.name.contains(word.as_str())) {
             let Row { name, events, hand, ours: [a, b], theirs: [c, d] } = row;
-            table::measure(name, events, ROUNDS, [Some(hand), a, b, c, d]);
+            table::measure(name, events, [Some(hand), a, b, c, d]);
         }
     }
 }
@@ -1177,7 +1176,7 @@ fn rows() -> Vec<Row> {
         few("observe_on", queued(f), ours::observe_on(f), theirs::observe_on(f)),
         few("on_backpressure_buffer", queued(f), ours::on_backpressure_buffer(f), none()),
         few("on_backpressure_drop", first_one(f), ours::on_backpressure_drop(f), none()),
-        few("on_backpressure_latest", first_and_last(f), ours::on_backpressure_latest(f), none()),
+        few("on_backpressure_latest", last_one(f), ours::on_backpressure_latest(f), none()),
         few("on_backpressure_timeout, 1 h", queued(f), ours::on_backpressure_timeout(f), none()),
         few("hand_off_on", queued(f), ours::hand_off_on(f), none()),
         few("rate_limit, 1 G/s", queued(f), ours::rate_limit(f), none()),

@@ -23,7 +23,6 @@ use rxevents::{
 const EVENTS: usize = 1_000_000;
 const KEYS: u64 = 10_000;
 const COMMIT: usize = 1000;
-const ROUNDS: usize = 5;
 const COUNTS: TableDefinition<'_, u64, u64> = TableDefinition::new("counts");
 const POSITION: TableDefinition<'_, (), u64> = TableDefinition::new("position");
 
@@ -78,7 +77,7 @@ fn main() {
     println!("|---|---|---|");
     let hand: Work = Some(Box::new(move || by_hand(keys, None)));
     let in_memory: Work = Some(Box::new(move || ours(keys, MemoryStore::new(), 1 << 16)));
-    table::measure("in memory, committed every 65,536", EVENTS, ROUNDS, [hand, in_memory]);
+    table::measure("in memory, committed every 65,536", EVENTS, [hand, in_memory]);
 
     let folder = tempfile::tempdir().unwrap();
     let fresh = |who: &'static str| {
@@ -92,9 +91,9 @@ fn main() {
     let (mut a, mut b) = (fresh("hand"), fresh("ours"));
     let hand: Work = Some(Box::new(move || by_hand(keys, Some(&Database::create(a()).unwrap()))));
     let durable: Work = Some(Box::new(move || ours(keys, RedbStore::open(b()).unwrap(), COMMIT)));
-    table::measure("redb, committed every 1,000", EVENTS, ROUNDS, [hand, durable]);
+    table::measure("redb, committed every 1,000", EVENTS, [hand, durable]);
 
-    let last = folder.path().join(format!("ours-{ROUNDS}.redb"));
+    let last = folder.path().join(format!("ours-{}.redb", table::rounds()));
     let start = Instant::now();
     let state = State::open(RedbStore::open(last).unwrap()).unwrap();
     let counts = state.table::<u64, u64>("counts").unwrap();
