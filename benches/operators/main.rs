@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use rxevents::{
     StreamError,
     dead_letter::Reason,
@@ -351,6 +351,7 @@ macro_rules! same_chains {
 }
 
 mod ours {
+    use futures::Stream;
     use rxevents::{delivery::MemoryPosition, operator::event_window::aggregate, prelude::*};
 
     same_chains!();
@@ -568,15 +569,23 @@ mod ours {
 
     /// A chain between two streams.
     pub(super) fn through(data: &'static [u64]) -> super::Pair {
-        let numbers = move || futures::stream::iter(data.iter().map(|v| black_box(*v)));
+        through_of(move || super::numbers(data))
+    }
+
+    pub(super) fn through_of_channel(data: &'static [u64]) -> super::Pair {
+        through_of(move || super::sent(data))
+    }
+
+    fn through_of<S>(source: impl Fn() -> S + Copy + 'static) -> super::Pair
+    where
+        S: Stream<Item = u64> + Unpin + Send + 'static,
+    {
         [
             Some(Box::new(move || {
-                super::drained(numbers().through(|s| s.map(super::thrice).filter(super::not_sixteenth)))
+                super::drained(source().through(|s| s.map(super::thrice).filter(super::not_sixteenth)))
             })),
             Some(Box::new(move || {
-                super::drained(
-                    numbers().through_shared(|s| s.map(super::thrice).filter(super::not_sixteenth)),
-                )
+                super::drained(source().through_shared(|s| s.map(super::thrice).filter(super::not_sixteenth)))
             })),
         ]
     }
@@ -1194,8 +1203,20 @@ fn rows() -> Vec<Row> {
         ),
         row(
             "through of map + filter, beside a Stream by hand",
-            move || drained(ByHand(futures::stream::iter(d.iter().map(|v| black_box(*v))))),
+            move || drained(ByHand(numbers(d))),
             ours::through(d),
+            none(),
+        ),
+        row(
+            "through of map + filter, beside a boxed Stream by hand",
+            move || drained::<Pin<Box<dyn Stream<Item = _>>>>(Box::pin(ByHand(numbers(d)))),
+            ours::through(d),
+            none(),
+        ),
+        row(
+            "send to a channel, then through, beside a Stream by hand",
+            move || drained(ByHand(sent(d))),
+            ours::through_of_channel(d),
             none(),
         ),
         few("merge, two threads", two_threads_by_hand(f), ours::merge_threads(f), theirs::merge_threads(f)),
@@ -1227,8 +1248,30 @@ fn not_sixteenth(v: &u64) -> bool {
     v & 15 != 0
 }
 
+/// The source of both.
+fn numbers(d: &'static [u64]) -> impl Stream<Item = u64> + Unpin + Send {
+    futures::stream::iter(d.iter().map(|v| black_box(*v)))
+}
+
+/// The same, out of a channel that they are sent to in bursts.
+fn sent(d: &'static [u64]) -> impl Stream<Item = u64> + Unpin + Send {
+    let (sender, mut receiver) = futures::channel::mpsc::unbounded();
+    let mut bursts = d.chunks(256);
+    futures::stream::poll_fn(move |context| {
+        loop {
+            match receiver.poll_next_unpin(context) {
+                Poll::Pending => match bursts.next() {
+                    Some(burst) => burst.iter().for_each(|v| drop(sender.unbounded_send(*v))),
+                    None => return Poll::Ready(None),
+                },
+                next => return next,
+            }
+        }
+    })
+}
+
 /// The sum of a stream.
-fn drained(stream: impl Stream<Item = Result<u64, StreamError>>) -> u64 {
+fn drained<S: Stream<Item = Result<u64, StreamError>>>(stream: S) -> u64 {
     let (sum, mut stream) = (Sum::default(), pin!(stream));
     futures::executor::block_on(async {
         while let Some(Ok(v)) = poll_fn(|context| stream.as_mut().poll_next(context)).await {

@@ -95,7 +95,7 @@ impl<S: Context, T, E> Stream for BoundedStream<S, T, E> {
         let mut outlet = this.outlet.rc_deref_mut();
         let next = outlet.next(&this.flags, &mut this.over);
         if next.is_pending() {
-            outlet.waits(context.waker());
+            outlet.waits(&this.flags, context.waker());
         }
         next
     }
@@ -106,8 +106,7 @@ impl<S: Context, T, E> Drop for BoundedStream<S, T, E> {
         if let Some(subscription) = self.subscription.take() {
             subscription.unsubscribe();
         }
-        self.flags.over();
-        let left = self.outlet.rc_deref_mut().close();
+        let left = self.outlet.rc_deref_mut().close(&self.flags);
         drop_caught(left);
     }
 }

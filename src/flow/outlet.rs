@@ -17,39 +17,55 @@ use crate::{
     operator::batch::BatchObserver,
 };
 
-/// What the two ends of an outlet tell each other without looking into it.
+/// What is in an outlet, for its two ends to see without looking into it. It is changed with the outlet locked, but for
+/// [`Flags::awake`].
 #[derive(Clone, Default)]
 pub(super) struct Flags(Arc<AtomicU8>);
 
-/// Something can be taken.
-const FILLED: u8 = 1;
-/// Nothing more comes, or nobody takes it.
-const OVER: u8 = 2;
+/// Nothing, and no task waits for it.
+const EMPTY: u8 = 0;
+/// Nothing, and a task waits for it.
+const WAITED_FOR: u8 = 1;
+/// One item, and nothing else.
+const ONE: u8 = 2;
+/// Several items.
+const MANY: u8 = 4;
+/// Perhaps items; nothing more comes, or nobody takes it.
+const OVER: u8 = 8;
 
 impl Flags {
     #[inline(always)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.get() == EMPTY
+    }
+
+    #[inline(always)]
+    pub(super) fn is_one(&self) -> bool {
+        self.get() == ONE
+    }
+
+    #[inline(always)]
     pub(super) fn is_filled(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & FILLED != 0
+        self.get() >= ONE
     }
 
     #[inline(always)]
     pub(super) fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & OVER != 0
+        self.get() == OVER
     }
 
-    /// It is drained: the next item says again that it is there. This and the following with the outlet locked.
+    /// Who waited looks for himself, and need not be woken.
     #[inline(always)]
-    pub(super) fn drained(&self) {
-        self.set(self.0.load(Ordering::Relaxed) & OVER);
+    pub(super) fn awake(&self) {
+        if self.get() == WAITED_FOR {
+            // If it is that no longer, then something has come.
+            let _ = self.0.compare_exchange(WAITED_FOR, EMPTY, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     #[inline(always)]
-    fn filled(&self) {
-        self.set(FILLED);
-    }
-
-    pub(super) fn over(&self) {
-        self.set(FILLED | OVER);
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
     }
 
     #[inline(always)]
@@ -67,42 +83,33 @@ pub struct Outlet<T, E> {
     end: Option<Result<(), E>>,
     /// Of the task that waits for an item.
     waker: Option<Waker>,
-    /// The `Stream` has been dropped.
-    closed: bool,
 }
 
 impl<T, E> Outlet<T, E> {
     pub(super) fn new(buffer: Buffer) -> Self {
         let only = Abandoned::new(None);
-        Self { only, items: Held::open(&buffer), buffer, end: None, waker: None, closed: false }
+        Self { only, items: Held::open(&buffer), buffer, end: None, waker: None }
     }
 
+    /// The item that is the only one.
     #[inline(always)]
-    fn take(&mut self, flags: &Flags) -> Option<T> {
-        match self.only.value.take() {
-            Some(item) => {
-                if self.end.is_none() {
-                    flags.drained();
-                }
-                Some(item)
-            }
-            None => self.take_of_many(flags),
+    pub(super) fn only(&mut self, flags: &Flags) -> Option<T> {
+        if flags.get() != ONE {
+            return None;
         }
-    }
-
-    #[cold]
-    fn take_of_many(&mut self, flags: &Flags) -> Option<T> {
-        let item = self.items.pop_front();
-        if self.items.is_empty() && self.end.is_none() {
-            flags.drained();
-        }
-        item
+        flags.set(EMPTY);
+        self.only.value.take()
     }
 
     /// The next item, or the end, by which it is `over`.
-    #[inline(always)]
     pub(super) fn next(&mut self, flags: &Flags, over: &mut bool) -> Poll<Option<Result<T, E>>> {
-        if let Some(item) = self.take(flags) {
+        if let Some(item) = self.only(flags) {
+            return Poll::Ready(Some(Ok(item)));
+        }
+        if let Some(item) = self.only.value.take().or_else(|| self.items.pop_front()) {
+            if self.items.is_empty() && self.end.is_none() {
+                flags.set(EMPTY);
+            }
             return Poll::Ready(Some(Ok(item)));
         }
         let Some(end) = &mut self.end else { return Poll::Pending };
@@ -111,18 +118,18 @@ impl<T, E> Outlet<T, E> {
     }
 
     /// Has the task woken when something comes; `false`: something has come already.
-    pub(super) fn waits(&mut self, waker: &Waker) -> bool {
-        if self.only.value.is_some() || !self.items.is_empty() || self.end.is_some() {
+    pub(super) fn waits(&mut self, flags: &Flags, waker: &Waker) -> bool {
+        if flags.is_filled() {
             return false;
         }
         if !self.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
+        flags.set(WAITED_FOR);
         true
     }
 
-    /// Queues an item.
-    #[inline(never)]
+    /// An item that is not the only one.
     fn push_to_many(
         &mut self,
         item: T,
@@ -135,13 +142,9 @@ impl<T, E> Outlet<T, E> {
     }
 
     /// Nobody takes items any more.
-    pub(super) fn close(&mut self) -> impl Sized + use<T, E> {
-        self.closed = true;
+    pub(super) fn close(&mut self, flags: &Flags) -> impl Sized + use<T, E> {
+        flags.set(OVER);
         (self.only.value.take(), self.items.close(), self.waker.take())
-    }
-
-    fn is_over(&self) -> bool {
-        self.closed || self.end.is_some()
     }
 }
 
@@ -178,7 +181,7 @@ where
     let waker = {
         let mut outlet = outlet.rc_deref_mut();
         outlet.end.get_or_insert(end);
-        flags.over();
+        flags.set(OVER);
         outlet.waker.take()
     };
     if let Some(waker) = waker {
@@ -204,6 +207,52 @@ impl<R, T, E: 'static> Drop for OutletObserver<R, T, E> {
     }
 }
 
+impl<R, T, E: 'static> OutletObserver<R, T, E>
+where
+    R: RcDerefMut<Target = Outlet<T, E>>,
+{
+    /// Where a task waits, or there is an item already, or nobody takes it.
+    #[inline(never)]
+    fn next_to_others(&mut self, item: T) {
+        let mut outlet = self.outlet.rc_deref_mut();
+        match self.flags.get() {
+            OVER => {
+                drop(outlet);
+                abandoning(|| drop(item));
+            }
+            EMPTY | WAITED_FOR => {
+                outlet.only.value = Some(item);
+                self.flags.set(ONE);
+                let waker = outlet.waker.take();
+                drop(outlet);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+            _ => {
+                let pushed = outlet.push_to_many(item, self.name);
+                self.flags.set(MANY);
+                drop(outlet);
+                if let Err((full, item)) = pushed {
+                    drop(item);
+                    self.overflown(full);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn overflown(&mut self, full: OverflowError) {
+        match StreamError::from(full).into_error() {
+            Ok(error) => self.end(Err(error)),
+            Err(failure) => {
+                unhandled(&failure);
+                self.end(Ok(()));
+            }
+        }
+    }
+}
+
 impl<R, T, E: 'static> Observer<T, E> for OutletObserver<R, T, E>
 where
     R: RcDerefMut<Target = Outlet<T, E>>,
@@ -211,33 +260,12 @@ where
     #[inline]
     fn next(&mut self, item: T) {
         let mut outlet = self.outlet.rc_deref_mut();
-        if outlet.is_over() {
+        if self.flags.get() != EMPTY {
             drop(outlet);
-            return abandoning(|| drop(item));
+            return self.next_to_others(item);
         }
-        self.flags.filled();
-        if outlet.only.value.is_none() && outlet.items.is_empty() {
-            outlet.only.value = Some(item);
-            let waker = outlet.waker.take();
-            drop(outlet);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            return;
-        }
-        // Who takes items knows of it already.
-        let pushed = outlet.push_to_many(item, self.name);
-        drop(outlet);
-        if let Err((full, item)) = pushed {
-            drop(item);
-            match StreamError::from(full).into_error() {
-                Ok(error) => self.end(Err(error)),
-                Err(failure) => {
-                    unhandled(&failure);
-                    self.end(Ok(()));
-                }
-            }
-        }
+        outlet.only.value = Some(item);
+        self.flags.set(ONE);
     }
 
     fn error(mut self, error: E) {
@@ -250,7 +278,7 @@ where
 
     #[inline]
     fn is_closed(&self) -> bool {
-        self.over || self.flags.is_over()
+        self.flags.is_over()
     }
 }
 

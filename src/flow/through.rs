@@ -1,5 +1,4 @@
 use std::{
-    marker::PhantomData,
     pin::Pin,
     task::{Context as TaskContext, Poll, Waker},
 };
@@ -15,7 +14,7 @@ use rxrust::{
 use super::{Outlet, OutletObserver, outlet::Flags};
 use crate::{
     buffer::Buffer,
-    error::{StreamError, catch, complete, drop_caught, fail},
+    error::{PanicError, StreamError, catch, complete, drop_caught, fail},
     gate::SubOf,
     operator::Events,
 };
@@ -51,7 +50,7 @@ pub trait StreamOps: Stream + Sized + 'static {
     /// ```
     fn through<F, R, U, X, V>(self, f: F) -> Through<Local<()>, R, U, X>
     where
-        F: FnOnce(Local<StreamSource<Self, Self::Item, LocalLink>>) -> R,
+        F: FnOnce(Local<StreamSource<Self, LocalLink>>) -> R,
         R: Events<U, X>,
         R::Inner: CoreObservable<R::With<OutletObserver<MutRc<Outlet<U, X>>, U, X>>, Unsub = V>,
         V: IntoBoxedSubscription<SubOf<Local<()>>>,
@@ -63,7 +62,7 @@ pub trait StreamOps: Stream + Sized + 'static {
     /// [`through`](Self::through) in `Shared`: a stream that goes from thread to thread.
     fn through_shared<F, R, U, X, V>(self, f: F) -> Through<Shared<()>, R, U, X>
     where
-        F: FnOnce(Shared<StreamSource<Self, Self::Item, SharedLink>>) -> R,
+        F: FnOnce(Shared<StreamSource<Self, SharedLink>>) -> R,
         R: Events<U, X>,
         R::Inner: CoreObservable<R::With<OutletObserver<MutArc<Outlet<U, X>>, U, X>>, Unsub = V>,
         V: IntoBoxedSubscription<SubOf<Shared<()>>>,
@@ -78,13 +77,13 @@ pub trait StreamOps: Stream + Sized + 'static {
     where
         C: Context<Inner = ()>,
         C::Scope: Drives,
-        F: FnOnce(C::With<StreamSource<Self, Self::Item, LinkOf<C>>>) -> R,
+        F: FnOnce(C::With<StreamSource<Self, LinkOf<C>>>) -> R,
         R: Events<U, X>,
         R::Inner: CoreObservable<R::With<OutletObserver<OutletOf<C, U, X>, U, X>>, Unsub = V>,
         V: IntoBoxedSubscription<SubOf<C>>,
         X: 'static,
     {
-        Through::new(self, Ok, context, buffer, f)
+        Through::new(self, context, buffer, f)
     }
 }
 
@@ -154,36 +153,35 @@ pub struct Link<D> {
 }
 
 /// The stream as the source of a chain. It can be subscribed once.
-pub struct StreamSource<St: Stream, I, L> {
+pub struct StreamSource<St, L> {
     stream: St,
-    read: fn(St::Item) -> Result<I, StreamError>,
     link: L,
     flags: Flags,
 }
 
-impl<St: Stream, I, L> ObservableType for StreamSource<St, I, L> {
+impl<St: Stream, L> ObservableType for StreamSource<St, L> {
     type Item<'a>
-        = I
+        = St::Item
     where
         Self: 'a;
     type Err = StreamError;
 }
 
-impl<St, I, L, D, C> CoreObservable<C> for StreamSource<St, I, L>
+impl<St, L, D, C> CoreObservable<C> for StreamSource<St, L>
 where
     St: Stream,
     C: Context,
-    C::Inner: Observer<I, StreamError>,
+    C::Inner: Observer<St::Item, StreamError>,
     L: RcDerefMut<Target = Link<D>> + Clone,
     D: Drive,
-    Driver<St, C::Inner, I>: IntoDriver<D>,
+    Driver<St, C::Inner>: IntoDriver<D>,
 {
     type Unsub = StreamSubscription<L>;
 
     fn subscribe(self, context: C) -> StreamSubscription<L> {
-        let Self { stream, read, link, flags } = self;
+        let Self { stream, link, flags } = self;
         let live = Live { stream: Box::pin(stream), down: context.into_inner() };
-        let driver = Driver { live: Some(live), read, flags, types: PhantomData };
+        let driver = Driver { live: Some(live), flags };
         let waker = {
             let mut link = link.rc_deref_mut();
             link.driver = Some(driver.into_driver());
@@ -219,11 +217,9 @@ where
 }
 
 /// The source while it goes on.
-pub struct Driver<St: Stream, O, I> {
+pub struct Driver<St, O> {
     live: Option<Live<St, O>>,
-    read: fn(St::Item) -> Result<I, StreamError>,
     flags: Flags,
-    types: PhantomData<fn() -> I>,
 }
 
 struct Live<St, O> {
@@ -231,57 +227,61 @@ struct Live<St, O> {
     down: O,
 }
 
-/// Why it stops.
-enum Pause {
-    Filled,
-    Pending,
+/// Why it stops, but for the usual reasons.
+enum Stop {
     Budget,
     Closed,
-    End(Result<(), StreamError>),
+    End,
 }
 
-impl<St, O, I> Drive for Driver<St, O, I>
+impl<St, O> Drive for Driver<St, O>
 where
     St: Stream,
-    O: Observer<I, StreamError>,
+    O: Observer<St::Item, StreamError>,
 {
     fn poll(&mut self, context: &mut TaskContext<'_>) -> Poll<()> {
         let Some(Live { stream, down }) = &mut self.live else { return Poll::Ready(()) };
-        let (read, flags) = (self.read, &self.flags);
-        let pause = catch(NAME, || {
+        let flags = &self.flags;
+        let run = catch(NAME, || {
             for _ in 0..BUDGET {
                 if down.is_closed() {
-                    return Pause::Closed;
+                    return Some(Stop::Closed);
                 }
                 match stream.as_mut().poll_next(context) {
-                    Poll::Pending => return Pause::Pending,
-                    Poll::Ready(None) => return Pause::End(Ok(())),
-                    Poll::Ready(Some(item)) => match read(item) {
-                        Ok(item) => down.next(item),
-                        Err(error) => return Pause::End(Err(error)),
-                    },
+                    Poll::Pending => return None,
+                    Poll::Ready(None) => return Some(Stop::End),
+                    Poll::Ready(Some(item)) => down.next(item),
                 }
                 if flags.is_filled() {
-                    return Pause::Filled;
+                    return None;
                 }
             }
-            Pause::Budget
+            Some(Stop::Budget)
         });
-        match pause {
-            Ok(Pause::Filled | Pause::Pending) => return Poll::Pending,
-            Ok(Pause::Budget) => {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            _ => {}
+        match run.transpose() {
+            None => Poll::Pending,
+            Some(stop) => self.stopped(stop, context),
+        }
+    }
+}
+
+impl<St, O> Driver<St, O>
+where
+    St: Stream,
+    O: Observer<St::Item, StreamError>,
+{
+    #[cold]
+    fn stopped(&mut self, stop: Result<Stop, PanicError>, context: &TaskContext<'_>) -> Poll<()> {
+        if let Ok(Stop::Budget) = stop {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
         }
         let Some(Live { stream, down }) = self.live.take() else { return Poll::Ready(()) };
         drop_caught(stream);
-        match pause {
-            Ok(Pause::End(Ok(()))) => complete(down),
-            Ok(Pause::End(Err(error))) => crate::error::error(down, error),
+        match stop {
+            Ok(Stop::End) => complete(down),
+            Ok(_) => drop_caught(down),
             Err(panic) => fail(down, panic),
-            _ => drop_caught(down),
         }
         Poll::Ready(())
     }
@@ -318,17 +318,11 @@ where
     C: Context,
     C::Scope: Drives,
 {
-    fn new<St, I, F, V>(
-        stream: St,
-        read: fn(St::Item) -> Result<I, StreamError>,
-        context: C,
-        buffer: Buffer,
-        f: F,
-    ) -> Self
+    fn new<St, F, V>(stream: St, context: C, buffer: Buffer, f: F) -> Self
     where
         C: Context<Inner = ()>,
         St: Stream,
-        F: FnOnce(C::With<StreamSource<St, I, LinkOf<C>>>) -> R,
+        F: FnOnce(C::With<StreamSource<St, LinkOf<C>>>) -> R,
         R: Events<T, E>,
         R::Inner: CoreObservable<R::With<OutletObserver<OutletOf<C, T, E>, T, E>>, Unsub = V>,
         V: IntoBoxedSubscription<SubOf<C>>,
@@ -336,7 +330,7 @@ where
     {
         let link = LinkOf::<C>::from(Link { driver: None, waker: None, ended: false });
         let flags = Flags::default();
-        let source = StreamSource { stream, read, link: link.clone(), flags: flags.clone() };
+        let source = StreamSource { stream, link: link.clone(), flags: flags.clone() };
         let chain = f(context.transform(|()| source));
         Self {
             chain: Some(chain),
@@ -354,6 +348,63 @@ where
     }
 }
 
+impl<C, R, T, E> Through<C, R, T, E>
+where
+    C: Context,
+    C::Scope: Drives,
+{
+    /// Subscribes the chain, or takes the driver that it has made; `false`: there is neither.
+    #[cold]
+    fn begin(&mut self, context: &TaskContext<'_>) -> bool {
+        if let Some(chain) = self.chain.take() {
+            self.subscription = Some((self.subscribe)(chain, self.outlet.clone(), self.flags.clone()));
+            return true;
+        }
+        let mut link = self.link.rc_deref_mut();
+        self.driver = link.driver.take();
+        if self.driver.is_none() && !link.ended {
+            link.waker = Some(context.waker().clone());
+        }
+        self.driver.is_some()
+    }
+
+    /// What can be done now; `driven`: the driver has been polled, and this is what it said.
+    #[inline(never)]
+    fn poll_on(
+        &mut self,
+        context: &mut TaskContext<'_>,
+        mut driven: Option<Poll<()>>,
+    ) -> Poll<Option<Result<T, E>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        loop {
+            if self.flags.is_filled() {
+                let next = self.outlet.rc_deref_mut().next(&self.flags, &mut self.over);
+                if next.is_ready() {
+                    return next;
+                }
+            }
+            let poll = if let Some(poll) = driven.take() {
+                poll
+            } else if let Some(driver) = &mut self.driver {
+                driver.poll(context)
+            } else if self.begin(context) {
+                continue;
+            } else {
+                Poll::Pending
+            };
+            if poll.is_ready() {
+                self.link.rc_deref_mut().ended = true;
+                drop_caught(self.driver.take());
+            }
+            if !self.flags.is_filled() && self.outlet.rc_deref_mut().waits(&self.flags, context.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
 impl<C, R, T, E> Stream for Through<C, R, T, E>
 where
     C: Context,
@@ -361,38 +412,24 @@ where
 {
     type Item = Result<T, E>;
 
+    /// The usual case in line: the source's next item makes one of the stream. So it need not go through memory as one of
+    /// the many things that a stream may yield.
+    #[inline]
     fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.over {
-            return Poll::Ready(None);
-        }
-        if let Some(chain) = this.chain.take() {
-            this.subscription = Some((this.subscribe)(chain, this.outlet.clone(), this.flags.clone()));
-        }
-        loop {
-            if this.flags.is_filled() {
-                let next = this.outlet.rc_deref_mut().next(&this.flags, &mut this.over);
-                if next.is_ready() {
-                    return next;
-                }
-            }
-            if this.driver.is_none() {
-                let mut link = this.link.rc_deref_mut();
-                this.driver = link.driver.take();
-                if this.driver.is_none() && !link.ended {
-                    link.waker = Some(context.waker().clone());
-                }
-            }
-            if let Some(driver) = &mut this.driver
-                && driver.poll(context).is_ready()
+        this.flags.awake();
+        let mut driven = None;
+        if this.flags.is_empty()
+            && let Some(driver) = &mut this.driver
+        {
+            driven = Some(driver.poll(context));
+            if this.flags.is_one()
+                && let Some(item) = this.outlet.rc_deref_mut().only(&this.flags)
             {
-                this.link.rc_deref_mut().ended = true;
-                drop_caught(this.driver.take());
-            }
-            if !this.flags.is_filled() && this.outlet.rc_deref_mut().waits(context.waker()) {
-                return Poll::Pending;
+                return Poll::Ready(Some(Ok(item)));
             }
         }
+        this.poll_on(context, driven)
     }
 }
 
@@ -405,8 +442,7 @@ where
         if let Some(subscription) = self.subscription.take() {
             subscription.unsubscribe();
         }
-        self.flags.over();
-        let left = self.outlet.rc_deref_mut().close();
+        let left = self.outlet.rc_deref_mut().close(&self.flags);
         let driver = self.link.rc_deref_mut().driver.take();
         drop_caught((left, driver, self.driver.take()));
     }
