@@ -251,6 +251,7 @@ impl futures::Sink<u64> for Dying {
 fn a_sink_that_fails_acknowledges_only_what_it_had_flushed() {
     for (n, most, delivered) in [(1_000_u64, 600, 512), (1_000, 1_000, 1_000), (300, 0, 0)] {
         let acks = Acknowledger::new("numbers", MemoryPosition::default()).unwrap();
+        let _books = balanced(&acks);
         let numbers = acks.deliver_stream(stream::iter(0..n));
         let sink = Dying { values: vec![], flushed: 0, most };
         let sent = block_on(numbers.forward_acked(sink));
@@ -260,7 +261,6 @@ fn a_sink_that_fails_acknowledges_only_what_it_had_flushed() {
             Err(error) => panic!("{error}"),
         }
         let counts = acks.counts();
-        drop(balanced(&acks));
         assert_eq!((counts.delivered, counts.abandoned), (delivered, counts.taken - delivered));
         assert_eq!(acks.commit().unwrap().map_or(0, |at| at.lines), delivered);
     }
@@ -269,6 +269,7 @@ fn a_sink_that_fails_acknowledges_only_what_it_had_flushed() {
 #[test]
 fn a_stream_that_waits_is_flushed() {
     let acks = Acknowledger::new("numbers", MemoryPosition::default()).unwrap();
+    let _books = balanced(&acks).holding();
     let (mut sender, receiver) = futures::channel::mpsc::unbounded();
     let mut forwarded = Box::pin(acks.deliver_stream(receiver).forward_acked(futures::sink::drain()));
     sender.send(1).now_or_never().unwrap().unwrap();

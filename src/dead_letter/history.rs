@@ -21,15 +21,20 @@ pub struct PastAttempt {
     pub message: String,
 }
 
+impl PastAttempt {
+    pub(super) fn new(at: DateTime<Utc>, reason: &Reason) -> Self {
+        Self { at, kind: reason.kind(), message: reason.message_within(MAX_HISTORY_MESSAGE_BYTES) }
+    }
+}
+
 /// The attempts at one event that was tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct AttemptLog {
     /// When the first one failed.
     pub first_failed_at: DateTime<Utc>,
     /// How long the event has waited between the attempts, in total.
     pub delayed: Duration,
-    /// The last attempts, at most [`MAX_HISTORY`], the oldest first.
-    pub last: Vec<PastAttempt>,
+    last: Vec<(DateTime<Utc>, Reason)>,
 }
 
 impl AttemptLog {
@@ -37,14 +42,19 @@ impl AttemptLog {
         Self { first_failed_at: now, delayed: Duration::ZERO, last: Vec::new() }
     }
 
+    /// The last attempts, at most [`MAX_HISTORY`], the oldest first. Their messages are formatted now: most events that are
+    /// tried again succeed, and nobody asks.
+    pub fn last(&self) -> impl ExactSizeIterator<Item = PastAttempt> {
+        self.last.iter().map(|(at, reason)| PastAttempt::new(*at, reason))
+    }
+
     pub(crate) fn failed(&mut self, at: DateTime<Utc>, reason: &Reason) {
-        let message = reason.message_within(MAX_HISTORY_MESSAGE_BYTES);
-        remember(&mut self.last, PastAttempt { at, kind: reason.kind(), message });
+        remember(&mut self.last, (at, reason.clone()));
     }
 }
 
 /// Keeps the last ones.
-pub(super) fn remember(history: &mut Vec<PastAttempt>, attempt: PastAttempt) {
+pub(super) fn remember<T>(history: &mut Vec<T>, attempt: T) {
     if history.len() >= MAX_HISTORY {
         history.drain(..=history.len() - MAX_HISTORY);
     }

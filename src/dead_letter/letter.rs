@@ -4,10 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{
-    FailureKind, Origin, PastAttempt, Payload, Reason, Rejected, Violation,
-    history::{MAX_HISTORY_MESSAGE_BYTES, remember},
-};
+use super::{FailureKind, Origin, PastAttempt, Payload, Reason, Rejected, Violation, history::remember};
 
 /// The version of the [`DeadLetter`] format that this build writes, and the newest that it reads.
 pub const LETTER_VERSION: u32 = 1;
@@ -107,7 +104,7 @@ impl DeadLetter {
             origin,
             headers: rejected.item.headers(),
             redrives: 0,
-            history: log.map_or_else(Vec::new, |log| log.last.clone()),
+            history: log.map_or_else(Vec::new, |log| log.last().collect()),
             delayed_ms: log.map_or(0, |log| millis(log.delayed)),
             truncated_from: None,
             payload,
@@ -120,14 +117,17 @@ impl DeadLetter {
         }
         if self.history.is_empty() && self.attempts > 0 {
             let before = Reason::other(std::mem::take(&mut self.message));
-            self.remember(self.failed_at, self.kind, &before);
+            let before = PastAttempt { kind: self.kind, ..PastAttempt::new(self.failed_at, &before) };
+            remember(&mut self.history, before);
         }
         match rejected.history.as_deref() {
             Some(log) => {
-                log.last.iter().for_each(|attempt| remember(&mut self.history, attempt.clone()));
+                log.last().for_each(|attempt| remember(&mut self.history, attempt));
                 self.delayed_ms = self.delayed_ms.saturating_add(millis(log.delayed));
             }
-            None if rejected.attempts > 0 => self.remember(now, rejected.reason.kind(), &rejected.reason),
+            None if rejected.attempts > 0 => {
+                remember(&mut self.history, PastAttempt::new(now, &rejected.reason));
+            }
             None => {}
         }
         Self {
@@ -140,11 +140,6 @@ impl DeadLetter {
             failed_at: now,
             ..self
         }
-    }
-
-    fn remember(&mut self, at: DateTime<Utc>, kind: FailureKind, reason: &Reason) {
-        let message = reason.message_within(MAX_HISTORY_MESSAGE_BYTES);
-        remember(&mut self.history, PastAttempt { at, kind, message });
     }
 
     /// Keeps the first bytes of the payload, to a whole character if it is text.

@@ -153,12 +153,12 @@ impl<K> EventRetry<K> {
             || self.stage,
             || self.policy.next_or(*attempts, reason, usual, series, random, || clock.now()),
         );
-        if let Next::Again(delay) = next {
-            let log = log.get_or_insert_with(|| AttemptLog::new(clock.utc()).into());
-            log.delayed = log.delayed.saturating_add(delay);
-        }
-        if let Some(log) = log {
-            log.failed(clock.utc(), reason);
+        let again = if let Next::Again(delay) = next { Some(delay) } else { None };
+        if again.is_some() || log.is_some() {
+            let now = clock.utc();
+            let log = log.get_or_insert_with(|| AttemptLog::new(now).into());
+            log.delayed = log.delayed.saturating_add(again.unwrap_or_default());
+            log.failed(now, reason);
         }
         next
     }
