@@ -70,6 +70,31 @@ fn a_source_that_yields_nothing_lets_others_run() {
     }
 }
 
+/// Only the channel wakes it: what comes out while it is polled, it finds by itself.
+#[test]
+fn a_task_is_not_woken_by_what_it_makes_itself() {
+    fn test<S: Stream + Unpin>(through: impl Fn(futures::channel::mpsc::UnboundedReceiver<u64>) -> S)
+    where
+        S: Stream<Item = Result<u64, StreamError>>,
+    {
+        let (sender, receiver) = futures::channel::mpsc::unbounded();
+        let (mut stream, woken) = (through(receiver), Arc::<Woken>::default());
+        assert!(poll(&mut stream, &woken).is_pending());
+        for n in 0..6 {
+            sender.unbounded_send(n).unwrap();
+            assert_eq!(woken.take(), 1);
+            match n % 2 {
+                0 => assert!(matches!(poll(&mut stream, &woken), Poll::Ready(Some(Ok(even))) if even == n)),
+                _ => assert!(poll(&mut stream, &woken).is_pending()),
+            }
+            assert!(poll(&mut stream, &woken).is_pending());
+            assert_eq!(woken.take(), 0, "after {n}");
+        }
+    }
+    test(|numbers| numbers.through(|n| n.filter(|n| n % 2 == 0)));
+    test(|numbers| numbers.through_shared(|n| n.filter(|n| n % 2 == 0)));
+}
+
 #[test]
 fn ends_are_passed_on() {
     let all = |stream| block_on(StreamExt::collect::<Vec<Result<i32, String>>>(stream));

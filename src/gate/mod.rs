@@ -169,6 +169,7 @@ fn panic_of_machine() -> StreamError {
 }
 
 /// Sends the end of a source. Its observer is given away with that, so a panic is caught here.
+#[inline(always)]
 pub(crate) fn settled<M, In>(gate: &impl Gate<M, In>, send: impl FnOnce()) {
     if let Err(panic) = catch("downstream", send) {
         settle_with(panic.into(), || gate.settle(false));

@@ -33,6 +33,8 @@ type WeakShare<Sc, Sch, S, T, E, V> =
     <ShareGate<Sc, Sch, S, T, E, V> as Gate<Casting<Sc, Sch, S, T, E, V>, Input<Sc, T, E>>>::Weak;
 /// Hands an input to the gate, and does what the machine asks for.
 type Feed<Sc, Sch, S, T, E, V> = fn(&ShareGate<Sc, Sch, S, T, E, V>, Input<Sc, T, E>);
+/// The same for an item of a run: as one of all the inputs that there are it would go through memory.
+type FeedItem<Sc, Sch, S, T, E, V> = fn(&ShareGate<Sc, Sch, S, T, E, V>, u64, T);
 
 /// One subscription to a source for many subscribers, while there are any; see [`share`](super::ShareOps::share).
 /// Clones are the same one.
@@ -79,37 +81,89 @@ where
             connection: None,
             tokens: Vec::new(),
         };
-        // A loop: a source that ends as soon as it is subscribed to must not grow the stack.
-        fn feed<X, Sch, S, T, E, V, U>(
-            gate: &ShareGate<X::Scope, Sch, S, T, E, V>,
-            input: Input<X::Scope, T, E>,
-        ) where
-            X: Context<Scheduler = Sch>,
-            X::Scope: Hosts<T, E>,
-            Sch: Clone,
-            S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
-            T: Clone,
-            E: Clone + 'static,
-            V: Latest<T> + Fresh,
-            U: Subscription + IntoBoxedSubscription<SubOf<X>>,
-        {
-            let mut next = None;
-            settled(gate, || X::Scope::send(gate, input, |act| next = Some(act)));
-            while let Some(Start { source, scheduler, run, runs }) = next.take() {
-                let gate = gate.clone();
-                let feed: Feed<X::Scope, Sch, S, T, E, V> = feed::<X, Sch, S, T, E, V, U>;
-                let gone = |side: &RunObserver<X::Scope, Sch, S, T, E, V>| {
-                    (side.feed)(&side.gate, ShareIn::Gone(side.run, take_failure()));
-                };
-                let observer = RunObserver { gate: gate.clone(), feed, run, runs, ended: false, gone };
-                // A panic drops the observer, which says so.
-                let sub = catch("share", || source.subscribe(X::With::from_parts(observer, scheduler)));
-                let sub = sub.map_err(|panic| unhandled(&panic.into())).ok();
-                let input = ShareIn::Connected(run, sub.and_then(guarded));
-                settled(&gate, || X::Scope::send(&gate, input, |act| next = Some(act)));
-            }
-        }
         Self { gate: Sc::gate(sharing), ids: Arc::default(), feed: feed::<X, Sch, S, T, E, V, U> }
+    }
+}
+
+fn feed<X, Sch, S, T, E, V, U>(gate: &ShareGate<X::Scope, Sch, S, T, E, V>, input: Input<X::Scope, T, E>)
+where
+    X: Context<Scheduler = Sch>,
+    X::Scope: Hosts<T, E>,
+    Sch: Clone,
+    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
+    T: Clone,
+    E: Clone + 'static,
+    V: Latest<T> + Fresh,
+    U: Subscription + IntoBoxedSubscription<SubOf<X>>,
+{
+    let start = hand_in::<X, Sch, S, T, E, V>(gate, || input);
+    begin::<X, Sch, S, T, E, V, U>(gate, start);
+}
+
+fn feed_item<X, Sch, S, T, E, V, U>(gate: &ShareGate<X::Scope, Sch, S, T, E, V>, run: u64, item: T)
+where
+    X: Context<Scheduler = Sch>,
+    X::Scope: Hosts<T, E>,
+    Sch: Clone,
+    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
+    T: Clone,
+    E: Clone + 'static,
+    V: Latest<T> + Fresh,
+    U: Subscription + IntoBoxedSubscription<SubOf<X>>,
+{
+    let start = hand_in::<X, Sch, S, T, E, V>(gate, || ShareIn::Source(run, Signal::Next(item)));
+    if start.is_some() {
+        begin::<X, Sch, S, T, E, V, U>(gate, start);
+    }
+}
+
+/// Hands an input to the gate; what to subscribe to next.
+#[inline(always)]
+fn hand_in<X, Sch, S, T, E, V>(
+    gate: &ShareGate<X::Scope, Sch, S, T, E, V>,
+    input: impl FnOnce() -> Input<X::Scope, T, E>,
+) -> Option<Start<S, Sch>>
+where
+    X: Context,
+    X::Scope: Hosts<T, E>,
+    Sch: Clone,
+    S: Clone,
+    T: Clone,
+    E: Clone + 'static,
+    V: Latest<T> + Fresh,
+{
+    let mut start = None;
+    settled(gate, || X::Scope::send(gate, input(), |act| start = Some(act)));
+    start
+}
+
+/// Subscribes. A loop: a source that ends as soon as it is subscribed to must not grow the stack.
+#[cold]
+#[inline(never)]
+fn begin<X, Sch, S, T, E, V, U>(gate: &ShareGate<X::Scope, Sch, S, T, E, V>, mut start: Option<Start<S, Sch>>)
+where
+    X: Context<Scheduler = Sch>,
+    X::Scope: Hosts<T, E>,
+    Sch: Clone,
+    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
+    T: Clone,
+    E: Clone + 'static,
+    V: Latest<T> + Fresh,
+    U: Subscription + IntoBoxedSubscription<SubOf<X>>,
+{
+    while let Some(Start { source, scheduler, run, runs }) = start.take() {
+        let gate = gate.clone();
+        let feed: Feed<X::Scope, Sch, S, T, E, V> = feed::<X, Sch, S, T, E, V, U>;
+        let item: FeedItem<X::Scope, Sch, S, T, E, V> = feed_item::<X, Sch, S, T, E, V, U>;
+        let gone = |side: &RunObserver<X::Scope, Sch, S, T, E, V>| {
+            (side.feed)(&side.gate, ShareIn::Gone(side.run, take_failure()));
+        };
+        let observer = RunObserver { gate: gate.clone(), feed, item, run, runs, ended: false, gone };
+        // A panic drops the observer, which says so.
+        let sub = catch("share", || source.subscribe(X::With::from_parts(observer, scheduler)));
+        let sub = sub.map_err(|panic| unhandled(&panic.into())).ok();
+        let input = ShareIn::Connected(run, sub.and_then(guarded));
+        start = hand_in::<X, Sch, S, T, E, V>(&gate, || input);
     }
 }
 
@@ -487,6 +541,7 @@ where
 pub struct RunObserver<Sc: Hosts<T, E>, Sch, S, T, E, V> {
     gate: ShareGate<Sc, Sch, S, T, E, V>,
     feed: Feed<Sc, Sch, S, T, E, V>,
+    item: FeedItem<Sc, Sch, S, T, E, V>,
     run: u64,
     runs: Arc<AtomicU64>,
     ended: bool,
@@ -505,7 +560,7 @@ impl<Sc: Hosts<T, E>, Sch, S, T, E, V> Drop for RunObserver<Sc, Sch, S, T, E, V>
 impl<Sc: Hosts<T, E>, Sch, S, T, E, V> Observer<T, E> for RunObserver<Sc, Sch, S, T, E, V> {
     #[inline]
     fn next(&mut self, item: T) {
-        (self.feed)(&self.gate, ShareIn::Source(self.run, Signal::Next(item)));
+        (self.item)(&self.gate, self.run, item);
     }
 
     fn error(mut self, error: E) {

@@ -1,9 +1,11 @@
 use std::{
+    cell::RefCell,
     convert::Infallible,
     marker::PhantomData,
     mem,
+    rc::Rc,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -14,6 +16,7 @@ use rxrust::{
     subscription::Subscription,
 };
 
+use super::behavior_subject::Value;
 use crate::{
     error::{PanicError, StreamError, catch, drop_caught, fail, unhandled},
     gate::{Flow, Gate, Machine, Signal, Step, never},
@@ -66,14 +69,18 @@ subject_impls!(Subject, ());
 pub trait Hosts<T, E>: Flow {
     /// The boxed observer.
     type Listener: Listener<T, E>;
+    /// What a [`BehaviorSubject`](super::BehaviorSubject) keeps its value in.
+    type Value: Value<T>;
 }
 
 impl<T: 'static, E: 'static> Hosts<T, E> for LocalScope {
     type Listener = Box<dyn DynListener<T, E>>;
+    type Value = Rc<RefCell<T>>;
 }
 
 impl<T: 'static, E: 'static> Hosts<T, E> for SharedScope {
     type Listener = Box<dyn DynListener<T, E> + Send>;
+    type Value = Arc<Mutex<T>>;
 }
 
 type Casting<T, E, Sc, V> = Cast<T, E, <Sc as Hosts<T, E>>::Listener, V>;
