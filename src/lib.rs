@@ -35,6 +35,7 @@ pub mod metrics;
 pub mod operator;
 pub mod pipeline;
 pub mod prelude;
+mod shares;
 pub mod sink;
 pub mod source;
 #[cfg(feature = "state")]

@@ -19,6 +19,7 @@ pub(crate) use shared::{LOOK_AGAIN, Waiting};
 pub use shared::{SharedGate, WeakSharedGate};
 
 use std::{
+    collections::VecDeque,
     convert::Infallible,
     iter,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
@@ -511,6 +512,16 @@ pub struct ActObserver<Sc: Flow, M, In, Act, P: Place, Sch> {
 impl<Sc: Flow, M, In, Act, P: Place, Sch> Drop for ActObserver<Sc, M, In, Act, P, Sch> {
     fn drop(&mut self) {
         self.gate.settle(P::ONLY_SOURCE);
+    }
+}
+
+/// Does `f` with an act, and with each that it hands on to its second argument, in their order: a loop, not a recursion.
+#[inline(always)]
+pub(crate) fn in_turn<A>(first: A, f: impl Fn(A, &mut dyn FnMut(A))) {
+    let (mut next, mut more) = (Some(first), VecDeque::new());
+    while let Some(act) = next {
+        f(act, &mut |act| more.push_back(act));
+        next = more.pop_front();
     }
 }
 

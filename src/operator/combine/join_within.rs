@@ -2,13 +2,14 @@ use std::{convert::Infallible, marker::PhantomData};
 
 use rxrust::observer::Observer;
 
-use super::{Nanos, Unmatched, Within, two_sources, unmatched::Share};
+use super::{Nanos, Unmatched, Within, two_sources, unmatched::Sides};
 use crate::{
     buffer::Buffer,
     error::{StreamError, named},
     gate::{Down, Either, Machine, Signal, Step},
     held::Held,
     operator::rate::OnDropped,
+    shares::Share,
 };
 
 const NAME: &str = "join_within";
@@ -90,7 +91,7 @@ fn meet<T, U>(
 
 /// Where items without a partner go.
 struct Alone<D> {
-    share: Share,
+    share: Share<Sides>,
     on_unmatched: D,
 }
 
@@ -101,7 +102,7 @@ impl<D> Alone<D> {
     where
         D: OnDropped<Unmatched<T, U>>,
     {
-        self.share.add(&item);
+        self.share.own().add(&item);
         named(|| NAME, || self.on_unmatched.dropped(item));
     }
 }

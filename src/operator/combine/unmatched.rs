@@ -1,7 +1,6 @@
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::shares::{Counters, Share, Shares, add};
 
 /// An item of [`join_within`](super::CombineOps::join_within) that has found no partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +13,25 @@ pub enum Unmatched<T, U> {
 
 /// How many items have found no partner. Clones share the count.
 #[derive(Debug, Clone, Default)]
-pub struct UnmatchedCount(Arc<Mutex<Shares>>);
+pub struct UnmatchedCount(Shares<Sides>);
 
+/// Left and right.
 #[derive(Debug, Default)]
-struct Shares {
-    /// Of joins that are over.
-    over: [u64; 2],
-    live: Vec<Arc<[AtomicU64; 2]>>,
+pub(super) struct Sides([AtomicU64; 2]);
+
+impl Counters for Sides {
+    fn take_over(&self, other: &Self) {
+        for (own, other) in self.0.iter().zip(&other.0) {
+            add(own, other.load(Ordering::Relaxed));
+        }
+    }
+}
+
+impl Sides {
+    #[inline]
+    pub(super) fn add<T, U>(&self, item: &Unmatched<T, U>) {
+        add(&self.0[usize::from(matches!(item, Unmatched::Right(_)))], 1);
+    }
 }
 
 impl UnmatchedCount {
@@ -35,46 +46,11 @@ impl UnmatchedCount {
     }
 
     fn count(&self, side: usize) -> u64 {
-        let shares = self.shares();
-        shares.live.iter().map(|own| own[side].load(Ordering::Relaxed)).sum::<u64>() + shares.over[side]
-    }
-
-    fn shares(&self) -> MutexGuard<'_, Shares> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.sum(|sides| sides.0[side].load(Ordering::Relaxed))
     }
 
     /// The share of one join.
-    pub(super) fn share(&self) -> Share {
-        let own = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-        self.shares().live.push(own.clone());
-        Share { own, all: self.clone() }
-    }
-}
-
-/// What one join counts. It alone writes to it, so that counting takes no exclusive access to memory: that would cost more
-/// than all else that the join does with an item.
-pub(super) struct Share {
-    own: Arc<[AtomicU64; 2]>,
-    all: UnmatchedCount,
-}
-
-impl Share {
-    #[inline]
-    pub(super) fn add<T, U>(&mut self, item: &Unmatched<T, U>) {
-        let count = match item {
-            Unmatched::Left(_) => &self.own[0],
-            Unmatched::Right(_) => &self.own[1],
-        };
-        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut shares = self.all.shares();
-        for (over, own) in shares.over.iter_mut().zip(&*self.own) {
-            *over += own.load(Ordering::Relaxed);
-        }
-        shares.live.retain(|own| !Arc::ptr_eq(own, &self.own));
+    pub(super) fn share(&self) -> Share<Sides> {
+        self.0.share()
     }
 }

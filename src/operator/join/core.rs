@@ -11,8 +11,9 @@ use std::{
 use hashbrown::HashTable;
 
 use super::{
-    JoinCounts, JoinSpec, Joined, LeftOver, WhyLeftOver,
+    JoinSpec, Joined, LeftOver, WhyLeftOver,
     lane::{Entry, Floors, Lane, Out},
+    row::Counts,
     spec::Plan,
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     event_time::{EventClock, EventTime, Regression, Run, Seen, Stop},
     held::QueueMeter,
     operator::{combine::Unmatched, key::FastHasher},
+    shares::Share,
 };
 
 pub(super) const NAME: &str = "join_events";
@@ -122,7 +124,7 @@ pub(super) struct Core<J: JoinSpec<T, U>, T, U> {
     index: HashTable<u32>,
     hasher: FastHasher,
     max_keys: usize,
-    counts: JoinCounts,
+    counts: Share<Counts>,
 }
 
 /// One item of one side; the sides differ in type, so this is written as a macro.
@@ -208,7 +210,7 @@ macro_rules! next {
             let Self { spec, plan, places, counts, .. } = self;
             let (lane, entry) =
                 (&mut places[place as usize].lane, Entry { at, number, item, matched: false });
-            if !lane.$put(entry, plan, &mut sender(spec, plan, counts, out)) {
+            if !lane.$put(entry, plan, &mut sender(spec, plan, counts.own(), out)) {
                 return Err(Stop::Closed);
             }
             self.settle(place, out)?;
@@ -236,7 +238,7 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
         [left, right]: [EventTime; 2],
         [left_buffer, right_buffer]: [Buffer; 2],
         max_keys: usize,
-        counts: JoinCounts,
+        counts: Share<Counts>,
     ) -> Self {
         Self {
             spec,
@@ -319,7 +321,7 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
         let Self { spec, plan, places, counts, left, right, .. } = self;
         let Place { lane, wakes, turn, .. } = &mut places[place as usize];
         let before = (lane.left.0.len(), lane.right.0.len());
-        let wanted = lane.settle(plan, floors, &mut sender(spec, plan, counts, out));
+        let wanted = lane.settle(plan, floors, &mut sender(spec, plan, counts.own(), out));
         left.held -= before.0 - lane.left.0.len();
         right.held -= before.1 - lane.right.0.len();
         left.meter.set(left.held);
@@ -516,7 +518,7 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
     }
 
     fn left_over(&mut self, item: Unmatched<T, U>, why: WhyLeftOver) {
-        self.counts.left_over(why, matches!(item, Unmatched::Right(_)));
+        self.counts.own().left_over(why, matches!(item, Unmatched::Right(_)));
         named(|| NAME, || self.spec.left_over(LeftOver { item, why }));
     }
 }
@@ -526,7 +528,7 @@ impl<J: JoinSpec<T, U>, T: Clone, U: Clone> Core<J, T, U> {
 fn sender<'a, J, T, U>(
     spec: &'a mut J,
     plan: &'a Plan,
-    counts: &'a JoinCounts,
+    counts: &'a Counts,
     out: &'a mut impl FnMut(Joined<T, U>) -> bool,
 ) -> impl FnMut(Out<T, U>) -> bool + 'a
 where

@@ -138,7 +138,7 @@ where
         let EventJoin { asks, plan, times, buffers, keys, counts, on_left_over } = spec;
         let gate = C::Scope::gate(Joining {
             down: Down::new(down),
-            core: Abandoned::new(Core::new((asks, on_left_over), plan, times, buffers, keys, counts)),
+            core: Abandoned::new(Core::new((asks, on_left_over), plan, times, buffers, keys, counts.share())),
             time: Time::new(scheduler.clone(), timer),
             cancel: cancel.clone(),
             timed,

@@ -1,9 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::operator::combine::Unmatched;
+use crate::{
+    operator::combine::Unmatched,
+    shares::{Counters, Share, Shares, add},
+};
 
 /// What comes out of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,10 +78,11 @@ pub struct LeftOver<T, U> {
 
 /// What has become of the items of a join. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct JoinCounts(Arc<Counts>);
+pub struct JoinCounts(Shares<Counts>);
 
+/// Those of one subscription.
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     matches: AtomicU64,
     /// The sum of how much later the right item of each match was, as the bits of an `f64`: there, it cannot overflow.
     delta: AtomicU64,
@@ -92,36 +93,60 @@ struct Counts {
 impl JoinCounts {
     /// How many matches there were.
     pub fn matches(&self) -> u64 {
-        self.0.matches.load(Ordering::Relaxed)
+        self.0.sum(|counts| counts.matches.load(Ordering::Relaxed))
     }
 
     /// By how many nanoseconds the right items of the matches were later than the left ones, in the mean: what the clocks
     /// differ by, if the matches are of the same moments. With [`right_offset`](super::EventJoin::right_offset) applied.
     pub fn mean_skew(&self) -> Option<i64> {
-        let (matches, sum) = (self.matches(), f64::from_bits(self.0.delta.load(Ordering::Relaxed)));
+        let (matches, sum) = (self.matches(), self.0.sum(Counts::delta));
         (matches > 0).then(|| (sum / matches as f64).round() as i64)
     }
 
     /// How many left items were left over for that reason. Those that came out alone count as unmatched.
     pub fn left(&self, why: WhyLeftOver) -> u64 {
-        self.0.left_over[why as usize][0].load(Ordering::Relaxed)
+        self.0.sum(|counts| counts.left_over[why as usize][0].load(Ordering::Relaxed))
     }
 
     /// How many right items were left over for that reason.
     pub fn right(&self, why: WhyLeftOver) -> u64 {
-        self.0.left_over[why as usize][1].load(Ordering::Relaxed)
+        self.0.sum(|counts| counts.left_over[why as usize][1].load(Ordering::Relaxed))
     }
 
+    /// The share of one subscription.
+    pub(super) fn share(&self) -> Share<Counts> {
+        self.0.share()
+    }
+}
+
+impl Counts {
     #[inline]
     pub(super) fn matched(&self, delta: i64) {
-        self.0.matches.fetch_add(1, Ordering::Relaxed);
-        let more = |sum| Some((f64::from_bits(sum) + delta as f64).to_bits());
-        // It never refuses: several subscriptions may count at once.
-        let _ = self.0.delta.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        add(&self.matches, 1);
+        self.add_delta(delta as f64);
     }
 
     #[inline]
     pub(super) fn left_over(&self, why: WhyLeftOver, right: bool) {
-        self.0.left_over[why as usize][usize::from(right)].fetch_add(1, Ordering::Relaxed);
+        add(&self.left_over[why as usize][usize::from(right)], 1);
+    }
+
+    fn delta(&self) -> f64 {
+        f64::from_bits(self.delta.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn add_delta(&self, delta: f64) {
+        self.delta.store((self.delta() + delta).to_bits(), Ordering::Relaxed);
+    }
+}
+
+impl Counters for Counts {
+    fn take_over(&self, other: &Self) {
+        add(&self.matches, other.matches.load(Ordering::Relaxed));
+        self.add_delta(other.delta());
+        for (own, other) in self.left_over.iter().flatten().zip(other.left_over.iter().flatten()) {
+            add(own, other.load(Ordering::Relaxed));
+        }
     }
 }

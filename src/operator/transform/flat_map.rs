@@ -1,4 +1,4 @@
-use std::{collections::VecDeque, marker::PhantomData};
+use std::marker::PhantomData;
 
 use rxrust::{
     context::Context,
@@ -12,7 +12,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Inner, Machine, Outer, Port, Signal, Step, SubOf,
-        attach,
+        attach, in_turn,
     },
     held::Held,
     operator::rate::OnDropped,
@@ -154,7 +154,6 @@ where
             subscribing: Vec::new(),
             types: PhantomData,
         });
-        // Subscribes one inner source after the other as the machine hands them out: a loop, not a recursion.
         fn start<C, F, I, In, T, E, W, V>(
             gate: &FlatGate<C, F, I, In, T, E, W>,
             scheduler: &C::Scheduler,
@@ -170,12 +169,11 @@ where
             In::Inner: CoreObservable<C::With<Input<C, F, I, In, T, E, W, Inner>>, Unsub = V>,
             V: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
-            let mut next = VecDeque::from([first]);
-            while let Some(inner) = next.pop_front() {
+            in_turn(first, |inner: In, next| {
                 let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, W, V>, Inner);
                 attach(gate, inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone())));
-                C::Scope::send(gate, Flat::Subscribed(thread_token()), |inner| next.push_back(inner));
-            }
+                C::Scope::send(gate, Flat::Subscribed(thread_token()), next);
+            });
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, W, V>, Outer);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));

@@ -1,15 +1,7 @@
-use std::{
-    collections::VecDeque,
-    marker::PhantomData,
-    mem,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::marker::PhantomData;
 
 use rxrust::{
-    context::Context,
+    context::{Context, Scope, SharedCell},
     observable::{CoreObservable, Observable, ObservableType},
     observer::Observer,
     subscription::{IntoBoxedSubscription, Subscription, SubscriptionGuard},
@@ -20,7 +12,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Outer, Place, Port, Signal, Step, SubOf,
-        attach, guarded,
+        attach, guarded, in_turn,
     },
 };
 
@@ -51,14 +43,16 @@ impl<S, F, I, In, T, E> ObservableType for SwitchMap<S, F, I, In, T, E> {
     type Err = E;
 }
 
-type MachineOf<C, F, I, In, T, E> = Switching<<C as Context>::Inner, F, I, In, T, E, SubOf<C>>;
+/// The number of the latest inner source.
+type Latest<C> = <<C as Context>::Scope as Scope>::RcCell<u64>;
+type MachineOf<C, F, I, In, T, E> = Switching<<C as Context>::Inner, F, I, In, T, E, SubOf<C>, Latest<C>>;
 type Input<C, I, T, E> = Switch<I, T, E, SubOf<C>>;
 type SwitchGate<C, F, I, In, T, E> = GateOf<C, MachineOf<C, F, I, In, T, E>, Input<C, I, T, E>>;
 type SourceObserver<C, F, I, In, T, E> = ActObserver<
     <C as Context>::Scope,
     MachineOf<C, F, I, In, T, E>,
     Input<C, I, T, E>,
-    Start<In>,
+    Start<In, Latest<C>>,
     Outer,
     <C as Context>::Scheduler,
 >;
@@ -66,8 +60,8 @@ type InnerObserver<C, F, I, In, T, E> = ActObserver<
     <C as Context>::Scope,
     MachineOf<C, F, I, In, T, E>,
     Input<C, I, T, E>,
-    Start<In>,
-    Numbered,
+    Start<In, Latest<C>>,
+    Numbered<Latest<C>>,
     <C as Context>::Scheduler,
 >;
 
@@ -91,19 +85,18 @@ where
         let gate = C::Scope::gate(Switching {
             down: Down::new(down),
             f: self.f,
-            latest: Arc::default(),
+            latest: 0.into(),
             current: None,
             live: false,
             subscribing: false,
-            waiting: VecDeque::new(),
+            waiting: None,
             outer_done: false,
             types: PhantomData,
         });
-        // A loop, not a recursion, when an inner source's items make the outer one emit.
         fn start<C, F, I, In, T, E, V>(
             gate: &SwitchGate<C, F, I, In, T, E>,
             scheduler: &C::Scheduler,
-            first: Start<In>,
+            first: Start<In, Latest<C>>,
         ) where
             C: Context,
             C::Scope: Flow,
@@ -114,13 +107,12 @@ where
             In::Inner: CoreObservable<C::With<InnerObserver<C, F, I, In, T, E>>, Unsub = V>,
             V: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
-            let mut next = VecDeque::from([first]);
-            while let Some(Start { inner, number, latest }) = next.pop_front() {
+            in_turn(first, |Start { inner, number, latest }, next| {
                 let port = Numbered { number, latest };
                 let observer = ActObserver::new(gate, scheduler, start::<C, F, I, In, T, E, V>, port);
                 let sub = inner.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
-                C::Scope::send(gate, Switch::Subscribed(number, guarded(sub)), |start| next.push_back(start));
-            }
+                C::Scope::send(gate, Switch::Subscribed(number, guarded(sub)), next);
+            });
         }
         let observer = ActObserver::new(&gate, &scheduler, start::<C, F, I, In, T, E, V>, Outer);
         attach(&gate, self.source.subscribe(C::With::from_parts(observer, scheduler)));
@@ -146,21 +138,25 @@ impl<I, T, E, Sub: Subscription> Port<I, E, Switch<I, T, E, Sub>> for Outer {
 }
 
 /// Subscribe to this.
-pub struct Start<In> {
+pub struct Start<In, L> {
     inner: In,
     number: u64,
-    latest: Arc<AtomicU64>,
+    latest: L,
 }
 
 /// An inner source; over as soon as there is a later one.
-pub struct Numbered {
+pub struct Numbered<L> {
     number: u64,
-    latest: Arc<AtomicU64>,
+    latest: L,
 }
 
-impl Place for Numbered {}
+impl<L> Place for Numbered<L> {}
 
-impl<I, T, E, Sub: Subscription> Port<T, E, Switch<I, T, E, Sub>> for Numbered {
+impl<I, T, E, Sub, L> Port<T, E, Switch<I, T, E, Sub>> for Numbered<L>
+where
+    Sub: Subscription,
+    L: SharedCell<u64>,
+{
     #[inline]
     fn input(&self, signal: Signal<T, E>) -> Switch<I, T, E, Sub> {
         Switch::Inner(self.number, signal)
@@ -168,58 +164,63 @@ impl<I, T, E, Sub: Subscription> Port<T, E, Switch<I, T, E, Sub>> for Numbered {
 
     #[inline]
     fn is_over(&self) -> bool {
-        self.latest.load(Ordering::Relaxed) != self.number
+        self.latest.get() != self.number
     }
 }
 
 /// The state of a `switch_map`.
-pub struct Switching<O, F, I, In, T, E, Sub: Subscription> {
+pub struct Switching<O, F, I, In, T, E, Sub: Subscription, L> {
     down: Down<O>,
     f: F,
-    latest: Arc<AtomicU64>,
+    /// Written with the gate held.
+    latest: L,
     current: Option<SubscriptionGuard<Sub>>,
     live: bool,
     subscribing: bool,
-    waiting: VecDeque<I>,
+    /// The latest item, while the inner source before it is being subscribed.
+    waiting: Option<I>,
     outer_done: bool,
     types: PhantomData<fn() -> (In, T, E)>,
 }
 
-impl<O, F, I, In, T, E, Sub> Switching<O, F, I, In, T, E, Sub>
+impl<O, F, I, In, T, E, Sub, L> Switching<O, F, I, In, T, E, Sub, L>
 where
     O: Observer<T, E>,
     F: FnMut(I) -> In,
     E: 'static,
     Sub: Subscription,
+    L: SharedCell<u64>,
 {
-    fn advance(&mut self) -> Step<Start<In>> {
+    fn advance(&mut self) -> Step<Start<In, L>> {
         if self.subscribing {
             return Step::Continue;
         }
-        if let Some(item) = self.waiting.pop_front() {
+        if let Some(item) = self.waiting.take() {
             let inner = named(|| "switch_map", || (self.f)(item));
             self.live = true;
             self.subscribing = true;
-            let number = self.latest.load(Ordering::Relaxed) + 1;
-            self.latest.store(number, Ordering::Relaxed);
+            let number = self.latest.get() + 1;
+            self.latest.set(number);
             return Step::Act(Start { inner, number, latest: self.latest.clone() });
         }
         if self.outer_done && !self.live { self.down.complete() } else { Step::Continue }
     }
 }
 
-impl<O, F, I, In, T, E, Sub> Machine<Switch<I, T, E, Sub>, Start<In>> for Switching<O, F, I, In, T, E, Sub>
+impl<O, F, I, In, T, E, Sub, L> Machine<Switch<I, T, E, Sub>, Start<In, L>>
+    for Switching<O, F, I, In, T, E, Sub, L>
 where
     O: Observer<T, E>,
     F: FnMut(I) -> In,
     E: 'static,
     Sub: Subscription,
+    L: SharedCell<u64>,
 {
     #[inline(always)]
-    fn on(&mut self, input: Switch<I, T, E, Sub>) -> Step<Start<In>> {
+    fn on(&mut self, input: Switch<I, T, E, Sub>) -> Step<Start<In, L>> {
         match input {
             Switch::Inner(number, signal) => {
-                if number != self.latest.load(Ordering::Relaxed) {
+                if number != self.latest.get() {
                     cancelled(|| drop(signal));
                     return Step::Continue;
                 }
@@ -235,12 +236,12 @@ where
             }
             Switch::Outer(Signal::Next(item)) => {
                 // The one before is over from here on, even while we are below its `next`.
-                self.latest.fetch_add(1, Ordering::Relaxed);
+                self.latest.set(self.latest.get() + 1);
                 self.live = false;
                 // What it holds, and what waits, gives way to this item.
-                let (earlier, waiting) = (self.current.take(), mem::take(&mut self.waiting));
+                let (earlier, waiting) = (self.current.take(), self.waiting.take());
                 cancelled(|| drop((earlier, waiting)));
-                self.waiting.push_back(item);
+                self.waiting = Some(item);
                 self.advance()
             }
             Switch::Outer(Signal::Error(error)) => self.down.error(error),
@@ -250,7 +251,7 @@ where
             }
             Switch::Subscribed(number, sub) => {
                 self.subscribing = false;
-                if self.live && number == self.latest.load(Ordering::Relaxed) {
+                if self.live && number == self.latest.get() {
                     self.current = sub;
                 } else {
                     cancelled(|| drop(sub));
@@ -261,6 +262,6 @@ where
     }
 
     fn fail(&mut self, failure: StreamError) {
-        let _: Step<Start<In>> = self.down.fail(failure);
+        let _: Step<Start<In, L>> = self.down.fail(failure);
     }
 }

@@ -1,6 +1,6 @@
 //! Buffers and windows that go by other sources.
 
-use std::{cell::Cell, collections::VecDeque, marker::PhantomData};
+use std::{cell::Cell, marker::PhantomData};
 
 use rxrust::{
     context::Context,
@@ -15,7 +15,7 @@ use crate::{
     error::{StreamError, drop_caught, named},
     gate::{
         ActObserver, Flow, Gate, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach, guarded,
-        settled,
+        in_turn, settled,
     },
 };
 
@@ -141,7 +141,7 @@ where
     }
 }
 
-/// Subscribes to one closing source after the other as machine `M` hands them out: a loop, not a recursion.
+/// Subscribes to one closing source after the other as machine `M` hands them out.
 pub(crate) fn watch_closing<C, M, I, U, In, X, E, V>(
     gate: &<C::Scope as Flow>::Gate<M, Input<C, I, U, E>>,
     scheduler: &C::Scheduler,
@@ -154,13 +154,12 @@ pub(crate) fn watch_closing<C, M, I, U, In, X, E, V>(
     In::Inner: CoreObservable<C::With<DoorObserver<C, M, I, U, In, E, Closer<X>>>, Unsub = V>,
     V: Subscription + IntoBoxedSubscription<SubOf<C>>,
 {
-    let mut next = VecDeque::from([first]);
-    while let Some(Close { number, source }) = next.pop_front() {
+    in_turn(first, |Close { number, source }, next| {
         let port = Closer { number, over: Cell::new(false), types: PhantomData };
         let observer = ActObserver::new(gate, scheduler, watch_closing::<C, M, I, U, In, X, E, V>, port);
         let sub = source.into_inner().subscribe(C::With::from_parts(observer, scheduler.clone()));
-        C::Scope::send(gate, Knock::Subscribed(number, guarded(sub)), |close| next.push_back(close));
-    }
+        C::Scope::send(gate, Knock::Subscribed(number, guarded(sub)), next);
+    });
 }
 
 /// The inputs of what goes by other sources.
