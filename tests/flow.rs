@@ -73,9 +73,9 @@ fn a_source_that_yields_nothing_lets_others_run() {
 /// Only the channel wakes it: what comes out while it is polled, it finds by itself.
 #[test]
 fn a_task_is_not_woken_by_what_it_makes_itself() {
-    fn test<S: Stream + Unpin>(through: impl Fn(futures::channel::mpsc::UnboundedReceiver<u64>) -> S)
+    fn test<S>(through: impl Fn(futures::channel::mpsc::UnboundedReceiver<u64>) -> S)
     where
-        S: Stream<Item = Result<u64, StreamError>>,
+        S: Stream<Item = Result<u64, StreamError>> + Unpin,
     {
         let (sender, receiver) = futures::channel::mpsc::unbounded();
         let (mut stream, woken) = (through(receiver), Arc::<Woken>::default());

@@ -11,8 +11,9 @@ use std::{
 use crate::numbers::Source;
 use rxevents::{
     delivery::{AckPolicy, MemoryPosition, Position},
+    gate::Signal,
     prelude::*,
-    testing::{VirtualScheduler, balanced},
+    testing::{VirtualScheduler, balanced, record},
 };
 
 fn ignored(_: StreamError) {}
@@ -297,4 +298,50 @@ fn received_is_sent_and_queued_and_dropped_at_every_step() {
         assert_eq!(depth.peak(), most);
         assert!(dropped_now > 0);
     }
+}
+
+/// CASES: a handler publishes far more than there is room for to the queue that feeds it: it goes on, or is told, and never waits
+/// for itself.
+#[test]
+fn a_handler_that_publishes_to_its_own_full_queue_does_not_wait_for_itself() {
+    use futures::stream;
+    for overflow in
+        [Overflow::DropOldest, Overflow::DropNewest, Overflow::Latest, Overflow::Error, Overflow::Block]
+    {
+        let scheduler = VirtualScheduler::new();
+        let buffer = Buffer::new(3).on_overflow(overflow);
+        let drops = buffer.drops();
+        let mut bus = Local::subject::<u64, StreamError>();
+        let mut publish = bus.clone();
+        let fed = scheduler.on(bus.clone()).observe_on_with(scheduler.clone(), buffer);
+        let seen = record(fed.tap(move |n| {
+            if *n == 0 {
+                (1..=1000).for_each(|n| publish.next(n));
+            }
+        }));
+        bus.next(0);
+        scheduler.run_ready();
+        let items = seen.items();
+        if matches!(overflow, Overflow::Error | Overflow::Block) {
+            let Some((_, Signal::Error(error))) = seen.signals().pop() else {
+                panic!("{overflow:?}: no error")
+            };
+            assert_eq!(error.to_string(), "`observe_on`: buffer of 3 items is full", "{overflow:?}");
+            assert_eq!(items[0], 0);
+        } else {
+            assert_eq!(items.len() as u64 + drops.get(), 1001, "{overflow:?}");
+            let last = if overflow == Overflow::DropNewest { 3 } else { 1000 };
+            assert_eq!((items[0], items.last()), (0, Some(&last)), "{overflow:?}");
+        }
+    }
+    // What is given as a stream is awaited: all of it arrives.
+    let scheduler = VirtualScheduler::new();
+    let buffer = Buffer::new(3).on_overflow(Overflow::Block);
+    let (depth, inner) = (buffer.depth(), scheduler.clone());
+    let published =
+        scheduler.on(Local::of(0)).flat_map(move |_| inner.on(Local::from_stream(stream::iter(1..=1000))));
+    let seen = record(published.stream_error().observe_on_with(scheduler.clone(), buffer));
+    scheduler.run_ready();
+    assert_eq!(seen.items(), (1..=1000).collect::<Vec<_>>());
+    assert!(depth.peak() <= 4, "{}", depth.peak());
 }
