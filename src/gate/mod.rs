@@ -515,7 +515,8 @@ impl<Sc: Flow, M, In, Act, P: Place, Sch> Drop for ActObserver<Sc, M, In, Act, P
     }
 }
 
-/// Does `f` with an act, and with each that it hands on to its second argument, in their order: a loop, not a recursion.
+/// Does `f` with an act, and with each that it hands on to its second argument, in their order. A loop, not a recursion: a
+/// source that ends, or has another one subscribed, as soon as it is subscribed must not grow the stack.
 #[inline(always)]
 pub(crate) fn in_turn<A>(first: A, f: impl Fn(A, &mut dyn FnMut(A))) {
     let (mut next, mut more) = (Some(first), VecDeque::new());

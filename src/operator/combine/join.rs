@@ -1,5 +1,4 @@
 use std::{
-    collections::VecDeque,
     marker::PhantomData,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -21,7 +20,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Left, Machine, Place, Port, Right, Signal, Step,
-        StopSubscription, SubOf, attach, guarded,
+        StopSubscription, SubOf, attach, guarded, in_turn,
     },
     time::Cancel,
 };
@@ -147,8 +146,7 @@ where
             UL: Subscription + IntoBoxedSubscription<SubOf<C>>,
             UR: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
-            let (mut first, mut later) = (Some(first), VecDeque::new());
-            while let Some(act) = first.take().or_else(|| later.pop_front()) {
+            in_turn(first, |act, next| {
                 let perform = open::<C, FL, FR, K, DL, DR, T, U, L, R, E, UL, UR>;
                 let at = |side, number| {
                     let window = Window { side, number, over: AtomicBool::new(false) };
@@ -165,9 +163,9 @@ where
                     ),
                 };
                 if let Some(sub) = sub {
-                    C::Scope::send(gate, Joined::Subscribed(side, number, sub), |act| later.push_back(act));
+                    C::Scope::send(gate, Joined::Subscribed(side, number, sub), next);
                 }
-            }
+            });
         }
         let perform = open::<C, FL, FR, K, DL, DR, T, U, L, R, E, UL, UR>;
         let observer = ActObserver::new(&gate, &scheduler, perform, Left);

@@ -12,7 +12,7 @@ use crate::{
     error::{StreamError, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
-        settled,
+        in_turn, settled,
     },
 };
 
@@ -81,7 +81,6 @@ where
             ended: self.first.is_none().then_some(Ok(())),
             types: PhantomData,
         });
-        // A loop: sources that end as soon as they are subscribed must not grow the stack.
         fn follow<C, B, P, T, E, V>(gate: &SequenceGate<C, B, P, T, E>, scheduler: &C::Scheduler, first: B)
         where
             C: Context,
@@ -92,12 +91,11 @@ where
             B: CoreObservable<C::With<SourceObserver<C, B, P, T, E>>, Unsub = V>,
             V: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
-            let mut next = Some(first);
-            while let Some(source) = next.take() {
+            in_turn(first, |source: B, next| {
                 let observer = ActObserver::new(gate, scheduler, follow::<C, B, P, T, E, V>, Current);
                 attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
-                settled(gate, || C::Scope::send(gate, Turn::Subscribed, |source| next = Some(source)));
-            }
+                settled(gate, || C::Scope::send(gate, Turn::Subscribed, next));
+            });
         }
         if let Some(first) = self.first {
             let observer = ActObserver::new(&gate, &scheduler, follow::<C, B, P, T, E, V>, Current);

@@ -12,7 +12,7 @@ use crate::{
     error::{PanicError, StreamError, catch, drop_caught, failure_waits, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
-        settled,
+        in_turn, settled,
     },
     operator::{
         batch::BatchObserver,
@@ -130,7 +130,6 @@ where
             live: false,
             types: PhantomData,
         });
-        // A loop: a source that ends, and a notifier that answers, as soon as they are called must not grow the stack.
         fn perform<C, S, K, W, T, X, E, U>(
             gate: &WhenGate<C, S, K, W, T, X, E>,
             scheduler: &C::Scheduler,
@@ -145,8 +144,7 @@ where
             S: Clone + CoreObservable<C::With<SourceInput<C, S, K, W, T, X, E>>, Unsub = U>,
             U: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
-            let mut next = Some(first);
-            while let Some(act) = next.take() {
+            in_turn(first, |act, next| {
                 match act {
                     WhenAct::Subscribe(source) => {
                         let observer =
@@ -156,8 +154,8 @@ where
                     }
                     WhenAct::Tell(mut told, what) => told.next(what),
                 }
-                settled(gate, || C::Scope::send(gate, When::Free, |act| next = Some(act)));
-            }
+                settled(gate, || C::Scope::send(gate, When::Free, next));
+            });
         }
         let told = C::With::from_parts(told, scheduler.clone());
         match catch(K::NAME, || f(told)) {

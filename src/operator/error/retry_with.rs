@@ -13,7 +13,7 @@ use crate::{
     error::{PanicError, StreamError, caught, named},
     gate::{
         ActObserver, Down, Flow, Gate, GateOf, GateSubOf, Machine, Place, Port, Signal, Step, SubOf, attach,
-        settled,
+        in_turn, settled,
     },
     source::SplitMix64,
     time::{Clock, Tick, Timer, TimerTask, deadline},
@@ -96,36 +96,30 @@ where
             S: Clone + CoreObservable<C::With<SourceObserver<C, S, T, E>>, Unsub = U>,
             U: Subscription + IntoBoxedSubscription<SubOf<C>>,
         {
-            let mut next = Some(first);
-            // A loop: a source that fails as soon as it is subscribed must not grow the stack.
-            while let Some(act) = next.take() {
-                match act {
-                    Act::Subscribe(source, attempt) => {
-                        let observer =
-                            ActObserver::new(gate, scheduler, perform::<C, S, T, E, U>, Numbered(attempt));
-                        attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
-                        settled(gate, || C::Scope::send(gate, Attempt::Subscribed, |act| next = Some(act)));
-                    }
-                    Act::Wait(delay) => {
-                        let timer = Timer::default();
-                        let starter = timer.starter();
-                        timer.arm(deadline(scheduler.now(), delay));
-                        let target = RetryTick {
-                            gate: gate.clone(),
-                            scheduler: scheduler.clone(),
-                            send: |gate, scheduler, due| {
-                                let input = due.map_or_else(Attempt::Lost, |()| Attempt::Due);
-                                C::Scope::send(gate, input, |act| {
-                                    perform::<C, S, T, E, U>(gate, scheduler, act)
-                                });
-                            },
-                            settle: |gate| gate.settle(false),
-                        };
-                        let started = starter.start(target, scheduler.clone());
-                        C::Scope::send(gate, Attempt::Waiting(timer, started), |act| next = Some(act));
-                    }
+            in_turn(first, |act, next| match act {
+                Act::Subscribe(source, attempt) => {
+                    let observer =
+                        ActObserver::new(gate, scheduler, perform::<C, S, T, E, U>, Numbered(attempt));
+                    attach(gate, source.subscribe(C::With::from_parts(observer, scheduler.clone())));
+                    settled(gate, || C::Scope::send(gate, Attempt::Subscribed, next));
                 }
-            }
+                Act::Wait(delay) => {
+                    let timer = Timer::default();
+                    let starter = timer.starter();
+                    timer.arm(deadline(scheduler.now(), delay));
+                    let target = RetryTick {
+                        gate: gate.clone(),
+                        scheduler: scheduler.clone(),
+                        send: |gate, scheduler, due| {
+                            let input = due.map_or_else(Attempt::Lost, |()| Attempt::Due);
+                            C::Scope::send(gate, input, |act| perform::<C, S, T, E, U>(gate, scheduler, act));
+                        },
+                        settle: |gate| gate.settle(false),
+                    };
+                    let started = starter.start(target, scheduler.clone());
+                    C::Scope::send(gate, Attempt::Waiting(timer, started), next);
+                }
+            });
         }
         let first = |act| perform::<C, S, T, E, U>(&gate, &scheduler, act);
         settled(&gate, || C::Scope::send(&gate, Attempt::Subscribed, first));

@@ -1,4 +1,5 @@
 use std::{
+    marker::PhantomData,
     mem,
     sync::{
         Arc,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     delivery::fate::{abandoning, going_on},
     error::{PanicError, StreamError, catch, drop_caught, named, take_failure, unhandled},
-    gate::{Flow, Gate, Machine, Signal, Step, SubOf, guarded, settled},
+    gate::{Flow, Gate, Machine, Signal, Step, SubOf, guarded, in_turn, settled},
     operator::batch::BatchObserver,
     time::Clock,
 };
@@ -81,89 +82,65 @@ where
             connection: None,
             tokens: Vec::new(),
         };
-        Self { gate: Sc::gate(sharing), ids: Arc::default(), feed: feed::<X, Sch, S, T, E, V, U> }
+        Self { gate: Sc::gate(sharing), ids: Arc::default(), feed: Feeding::<X, S, T, E, V, U>::feed }
     }
 }
 
-fn feed<X, Sch, S, T, E, V, U>(gate: &ShareGate<X::Scope, Sch, S, T, E, V>, input: Input<X::Scope, T, E>)
-where
-    X: Context<Scheduler = Sch>,
-    X::Scope: Hosts<T, E>,
-    Sch: Clone,
-    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
-    T: Clone,
-    E: Clone + 'static,
-    V: Latest<T> + Fresh,
-    U: Subscription + IntoBoxedSubscription<SubOf<X>>,
-{
-    let start = hand_in::<X, Sch, S, T, E, V>(gate, || input);
-    begin::<X, Sch, S, T, E, V, U>(gate, start);
-}
+/// How the gate of a shared source in context `X` is fed: the functions behind [`Feed`] and [`FeedItem`].
+struct Feeding<X, S, T, E, V, U>(PhantomData<(X, S, T, E, V, U)>);
 
-fn feed_item<X, Sch, S, T, E, V, U>(gate: &ShareGate<X::Scope, Sch, S, T, E, V>, run: u64, item: T)
-where
-    X: Context<Scheduler = Sch>,
-    X::Scope: Hosts<T, E>,
-    Sch: Clone,
-    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
-    T: Clone,
-    E: Clone + 'static,
-    V: Latest<T> + Fresh,
-    U: Subscription + IntoBoxedSubscription<SubOf<X>>,
-{
-    let start = hand_in::<X, Sch, S, T, E, V>(gate, || ShareIn::Source(run, Signal::Next(item)));
-    if start.is_some() {
-        begin::<X, Sch, S, T, E, V, U>(gate, start);
-    }
-}
-
-/// Hands an input to the gate; what to subscribe to next.
-#[inline(always)]
-fn hand_in<X, Sch, S, T, E, V>(
-    gate: &ShareGate<X::Scope, Sch, S, T, E, V>,
-    input: impl FnOnce() -> Input<X::Scope, T, E>,
-) -> Option<Start<S, Sch>>
+impl<X, S, T, E, V, U> Feeding<X, S, T, E, V, U>
 where
     X: Context,
     X::Scope: Hosts<T, E>,
-    Sch: Clone,
-    S: Clone,
-    T: Clone,
-    E: Clone + 'static,
-    V: Latest<T> + Fresh,
-{
-    let mut start = None;
-    settled(gate, || X::Scope::send(gate, input(), |act| start = Some(act)));
-    start
-}
-
-/// Subscribes. A loop: a source that ends as soon as it is subscribed to must not grow the stack.
-#[cold]
-#[inline(never)]
-fn begin<X, Sch, S, T, E, V, U>(gate: &ShareGate<X::Scope, Sch, S, T, E, V>, mut start: Option<Start<S, Sch>>)
-where
-    X: Context<Scheduler = Sch>,
-    X::Scope: Hosts<T, E>,
-    Sch: Clone,
-    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, Sch, S, T, E, V>>, Unsub = U>,
+    S: Clone + CoreObservable<X::With<RunObserver<X::Scope, X::Scheduler, S, T, E, V>>, Unsub = U>,
     T: Clone,
     E: Clone + 'static,
     V: Latest<T> + Fresh,
     U: Subscription + IntoBoxedSubscription<SubOf<X>>,
 {
-    while let Some(Start { source, scheduler, run, runs }) = start.take() {
-        let gate = gate.clone();
-        let feed: Feed<X::Scope, Sch, S, T, E, V> = feed::<X, Sch, S, T, E, V, U>;
-        let item: FeedItem<X::Scope, Sch, S, T, E, V> = feed_item::<X, Sch, S, T, E, V, U>;
-        let gone = |side: &RunObserver<X::Scope, Sch, S, T, E, V>| {
-            (side.feed)(&side.gate, ShareIn::Gone(side.run, take_failure()));
-        };
-        let observer = RunObserver { gate: gate.clone(), feed, item, run, runs, ended: false, gone };
-        // A panic drops the observer, which says so.
-        let sub = catch("share", || source.subscribe(X::With::from_parts(observer, scheduler)));
-        let sub = sub.map_err(|panic| unhandled(&panic.into())).ok();
-        let input = ShareIn::Connected(run, sub.and_then(guarded));
-        start = hand_in::<X, Sch, S, T, E, V>(&gate, || input);
+    fn feed(gate: &ShareGate<X::Scope, X::Scheduler, S, T, E, V>, input: Input<X::Scope, T, E>) {
+        Self::hand_in(gate, || input);
+    }
+
+    fn item(gate: &ShareGate<X::Scope, X::Scheduler, S, T, E, V>, run: u64, item: T) {
+        Self::hand_in(gate, || ShareIn::Source(run, Signal::Next(item)));
+    }
+
+    #[inline(always)]
+    fn hand_in(
+        gate: &ShareGate<X::Scope, X::Scheduler, S, T, E, V>,
+        input: impl FnOnce() -> Input<X::Scope, T, E>,
+    ) {
+        let mut start = None;
+        settled(gate, || X::Scope::send(gate, input(), |act| start = Some(act)));
+        if let Some(start) = start {
+            Self::start(gate, start);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn start(gate: &ShareGate<X::Scope, X::Scheduler, S, T, E, V>, first: Start<S, X::Scheduler>) {
+        in_turn(first, |Start { source, scheduler, run, runs }, next| {
+            let gone = |side: &RunObserver<X::Scope, X::Scheduler, S, T, E, V>| {
+                (side.feed)(&side.gate, ShareIn::Gone(side.run, take_failure()));
+            };
+            let observer = RunObserver {
+                gate: gate.clone(),
+                feed: Self::feed,
+                item: Self::item,
+                run,
+                runs,
+                ended: false,
+                gone,
+            };
+            // A panic drops the observer, which says so.
+            let sub = catch("share", || source.subscribe(X::With::from_parts(observer, scheduler)));
+            let sub = sub.map_err(|panic| unhandled(&panic.into())).ok();
+            let input = ShareIn::Connected(run, sub.and_then(guarded));
+            settled(gate, || X::Scope::send(gate, input, next));
+        });
     }
 }
 
