@@ -586,9 +586,9 @@ fn a_full_buffer_and_one_key_too_many_are_errors() {
 #[test]
 fn deliveries_are_done_when_they_can_be_matched_no_more() {
     let acks = Acknowledger::new("left", MemoryPosition::default()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let others = Acknowledger::new("right", MemoryPosition::default()).unwrap();
-    let _others_books = balanced(&others).holding();
+    let _others_books = balanced(&others);
     let (mut a, mut b) =
         (Local::subject::<Delivery<i64>, StreamError>(), Local::subject::<Delivery<i64>, StreamError>());
     let spec =

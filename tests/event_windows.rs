@@ -101,7 +101,7 @@ fn each_full_hopping_window_has_all_its_seconds() {
 /// What a run emits until it is killed after so many events, and how far it has committed.
 fn run_until(position: &MemoryPosition, spec: EventWindows, events: &[Event], most: usize) -> Vec<Short> {
     let acks = Acknowledger::new("events", position.clone()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let source = acks.resume(Replayed::new(events.to_vec())).unwrap();
     let mut subject = Local::subject::<Delivery<Event>, StreamError>();
     let seen = Kept::default();
@@ -155,7 +155,7 @@ fn a_run_that_is_killed_goes_on_and_every_window_is_right() {
 fn a_window_that_was_not_handled_comes_again() {
     let position = MemoryPosition::default();
     let acks = Acknowledger::new("events", position.clone()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut subject = Local::subject::<Delivery<i64>, StreamError>();
     let kept = Kept::default();
     subject
@@ -604,7 +604,7 @@ fn windows_that_are_evicted_are_complete_otherwise() {
 #[test]
 fn nothing_comes_after_an_unsubscription() {
     let acks = Acknowledger::new("events", MemoryPosition::default()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let events: Vec<Event> = vec![('a', 1), ('b', 2), ('c', 3), ('d', 11)];
     let seen = Kept::default();
     Local::from_iter_result(acks.deliver(events.into_iter()))
@@ -626,7 +626,7 @@ fn nothing_comes_after_an_unsubscription() {
 #[test]
 fn late_deliveries_are_dropped_by_that_policy() {
     let acks = Acknowledger::new("events", MemoryPosition::default()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     Local::from_iter_result(acks.deliver([1_i64, 11, 2].into_iter()))
         .event_windows_acked(EventWindows::tumbling(ns(10)), |_| &(), |at| *at, count())
         .on_error_route(observer(|error: StreamError| panic!("{error}")))

@@ -1,5 +1,7 @@
 //! Operators between two streams: demand reaches the source, timed operators wake the stream, nothing is lost.
 
+mod common;
+
 use std::{
     cell::Cell,
     convert::Infallible,
@@ -93,6 +95,77 @@ fn a_task_is_not_woken_by_what_it_makes_itself() {
     }
     test(|numbers| numbers.through(|n| n.filter(|n| n % 2 == 0)));
     test(|numbers| numbers.through_shared(|n| n.filter(|n| n % 2 == 0)));
+}
+
+/// What a chain sends back into itself while it is polled comes out behind, and wakes nobody either.
+#[test]
+fn what_a_chain_feeds_back_comes_out_in_order() {
+    let side = Local::subject::<u64, StreamError>();
+    let (from, mut back) = (side.clone(), side);
+    let mut stream = stream::iter(0..3).chain(stream::pending()).through(move |n| {
+        n.merge(from).tap(move |n| {
+            if *n < 3 {
+                (1..=3).for_each(|again| back.next(n + again * 10));
+            }
+        })
+    });
+    let woken = Arc::<Woken>::default();
+    let mut seen = vec![];
+    while let Poll::Ready(Some(Ok(n))) = poll(&mut stream, &woken) {
+        seen.push(n);
+    }
+    assert_eq!(seen, [0, 10, 20, 30, 1, 11, 21, 31, 2, 12, 22, 32]);
+    assert_eq!(woken.take(), 0);
+}
+
+/// The task falls asleep between any two of them: each that came meanwhile must have woken it.
+#[test]
+fn what_another_thread_sends_is_neither_lost_nor_slept_through() {
+    const N: u64 = 20_000;
+    for round in 0..6 {
+        let (sum, count) = common::watchdog(move || {
+            let side = Shared::subject::<u64, StreamError>();
+            let (from, mut other) = (side.clone(), side);
+            let (sender, receiver) = futures::channel::mpsc::unbounded();
+            let room = Buffer::new(2 * N as usize);
+            let mut stream = receiver.through_in(Shared::new(()), room, move |n| n.merge(from));
+            // The other one must be subscribed before it sends.
+            assert!(stream.next().now_or_never().is_none());
+            std::thread::scope(|scope| {
+                scope.spawn(move || {
+                    for n in 0..N {
+                        other.next(n);
+                        if round % 2 == 0 {
+                            std::thread::yield_now();
+                        }
+                    }
+                    other.complete();
+                });
+                scope.spawn(move || (0..N).for_each(|n| sender.unbounded_send(N + n).unwrap()));
+                block_on(stream.fold((0, 0), |(sum, count), n| async move { (sum + n.unwrap(), count + 1) }))
+            })
+        });
+        assert_eq!((sum, count), ((0..2 * N).sum::<u64>(), 2 * N));
+    }
+}
+
+#[test]
+fn nothing_comes_after_an_end() {
+    let woken = Arc::<Woken>::default();
+    let mut ended: [Pin<Box<dyn Stream<Item = Result<u64, StreamError>>>>; 4] = [
+        Box::pin(stream::empty().through(|n| n)),
+        Box::pin(stream::iter(0..9).through(|n| n.take(0))),
+        Box::pin(stream::iter(0..9).through(|n| n.map(|n| 6 / n))),
+        Box::pin(stream::iter(0..9).through_shared(|n| n.throttle_first_by(u64::MAX, |n| *n).skip(1))),
+    ];
+    for (case, stream) in ended.iter_mut().enumerate() {
+        let first = poll(stream, &woken);
+        assert!(
+            matches!((case, &first), (2, Poll::Ready(Some(Err(_)))) | (_, Poll::Ready(None))),
+            "{case}: {first:?}"
+        );
+        (0..3).for_each(|_| assert!(matches!(poll(stream, &woken), Poll::Ready(None)), "{case}"));
+    }
 }
 
 #[test]
@@ -294,7 +367,7 @@ fn a_sink_that_fails_acknowledges_only_what_it_had_flushed() {
 #[test]
 fn a_stream_that_waits_is_flushed() {
     let acks = Acknowledger::new("numbers", MemoryPosition::default()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let (mut sender, receiver) = futures::channel::mpsc::unbounded();
     let mut forwarded = Box::pin(acks.deliver_stream(receiver).forward_acked(futures::sink::drain()));
     sender.send(1).now_or_never().unwrap().unwrap();

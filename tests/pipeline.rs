@@ -244,7 +244,7 @@ fn stopped_in_a_window(pipeline: Pipeline, feed: Feed) -> (Vec<usize>, u64, u64,
     let sizes = stored.lock().unwrap().iter().map(Vec::len).collect();
     let committed = position.get().unwrap().lines;
     let again = Acknowledger::new("numbers", position).unwrap();
-    let _again_books = balanced(&again).holding();
+    let _again_books = balanced(&again);
     let again = again.resume(Replayed::new(0..10)).unwrap().map(|item| item.unwrap().ack()).collect();
     (sizes, committed, drained.ledger.deliveries[0].abandoned, again)
 }

@@ -216,7 +216,7 @@ fn an_event_that_becomes_several_items_changes_a_table_by_each_once() {
     let state = State::open(crashed).unwrap();
     let table = state.table::<u8, u64>("t").unwrap();
     let acks = Acknowledger::new("numbers", state.source("numbers")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut counts = vec![];
     for number in acks.resume(Replayed::new([3_u8, 2])).unwrap() {
         let number = number.unwrap();
@@ -311,7 +311,7 @@ fn a_position_that_is_kept_elsewhere_is_an_error() {
     let state = State::open(MemoryStore::new()).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("elsewhere", MemoryPosition::default()).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let errors = Rc::new(RefCell::new(vec![]));
     let log = errors.clone();
     Local::from_iter_result(acks.deliver(["a"].into_iter()))
@@ -332,7 +332,7 @@ fn two_writers_of_a_table_have_names_of_their_own() {
     let state = State::open(MemoryStore::new()).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("words", state.source("words")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut seen = vec![];
     Local::from_iter_result(acks.resume(Replayed::new(["a b", "b b"])).unwrap())
         .count_by_key_in(table.writer("first"), |words: &&str| &words[..1])
@@ -358,7 +358,7 @@ fn a_commit_that_fails_loses_nothing() {
     let state = State::open(disk.clone()).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut deliveries = acks.resume(Replayed::new(["a", "a", "b"])).unwrap().map(Result::unwrap);
     let mut apply = || {
         let delivery = deliveries.next().unwrap();
@@ -389,7 +389,7 @@ fn a_commit_that_fails_loses_nothing() {
     assert_eq!(state.committed("s"), None, "the position was not durable");
     assert_eq!(table.scan_prefix(&(), 9).unwrap(), [("a".into(), 2), ("b".into(), 1)]);
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut counts = vec![];
     Local::from_iter_result(acks.resume(Replayed::new(["a", "a", "b"])).unwrap())
         .count_by_key_in(table.writer("w"), |key: &&str| *key)
@@ -622,7 +622,7 @@ fn after_a_crash_the_counts_are_those_of_the_committed_input() {
         let state = State::open(disk.clone()).unwrap();
         let table = state.table::<u64, u64>("t").unwrap();
         let acks = Acknowledger::new("n", state.source("n")).unwrap();
-        let _books = balanced(&acks).holding();
+        let _books = balanced(&acks);
         let (mut left, crashed, now) = (crash_at, Rc::new(RefCell::new(None)), disk.clone());
         let at = crashed.clone();
         Local::from_iter_result(acks.resume(Replayed::new(0..1_000_000_u64)).unwrap())
@@ -708,7 +708,7 @@ fn duplicates_are_dropped_by_policy_and_come_again_with_the_same_answer() {
         let options = TableOptions::new().ttl(Duration::from_nanos(10));
         let orders = state.table_with::<u32, ()>("orders", options).unwrap();
         let acks = Acknowledger::new("orders", state.source("orders")).unwrap();
-        let _books = balanced(&acks).holding();
+        let _books = balanced(&acks);
         let orders_at = [(1_u32, 0_i64), (1, 5), (1, 9), (1, 10), (2, 11)];
         let seen = Rc::new(RefCell::new(vec![]));
         let (log, crashed) = (seen.clone(), Rc::new(RefCell::new(None)));
@@ -741,7 +741,7 @@ fn a_snapshot_is_whole_or_refused() {
     let state = State::open(RedbStore::open(folder.path().join("state.redb")).unwrap()).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut deliveries = acks.resume(Replayed::new(["a", "b"])).unwrap().map(Result::unwrap);
     let (first, second) = (deliveries.next().unwrap(), deliveries.next().unwrap());
     for delivery in [&second, &first] {
@@ -767,7 +767,7 @@ fn a_snapshot_is_whole_or_refused() {
     assert_eq!(restored.committed("s").unwrap().lines, 1);
     let table_2: Count = restored.table("t").unwrap();
     let acks_2 = Acknowledger::new("s", restored.source("s")).unwrap();
-    let _acks_2_books = balanced(&acks_2).holding();
+    let _acks_2_books = balanced(&acks_2);
     let again = acks_2.resume(Replayed::new(["a", "b"])).unwrap().next().unwrap().unwrap();
     // `b` was applied, and was not done.
     let count = |n: &mut u64| {

@@ -56,7 +56,7 @@ fn a_source_made_anew_during_a_commit_counts_nothing_twice() {
     let state = State::open(disk.clone()).unwrap();
     let table: Count = state.table("t").unwrap();
     let old = Acknowledger::new("s", state.source("s")).unwrap();
-    let _old_books = balanced(&old).holding();
+    let _old_books = balanced(&old);
     for d in old.resume(Replayed::new(["a", "a", "a"])).unwrap().take(2) {
         let d = d.unwrap();
         table.writer("w").apply(d.receipt(), *d, None, || 0, inc).unwrap();
@@ -88,10 +88,10 @@ fn a_late_delivery_of_before_does_not_shut_the_new_source_out() {
     let state = State::open(MemoryStore::new()).unwrap();
     let table: Count = state.table("t").unwrap();
     let old = Acknowledger::new("s", state.source("s")).unwrap();
-    let _old_books = balanced(&old).holding();
+    let _old_books = balanced(&old);
     let queued = old.resume(Replayed::new(["a", "a"])).unwrap().next().unwrap().unwrap();
     let new = Acknowledger::new("s", state.source("s")).unwrap();
-    let _new_books = balanced(&new).holding();
+    let _new_books = balanced(&new);
     // It may be refused or counted, but:
     let _ = table.writer("w").apply(queued.receipt(), *queued, None, || 0, inc);
     for d in new.resume(Replayed::new(["a", "a"])).unwrap() {
@@ -111,7 +111,7 @@ fn a_log_that_cannot_be_read_is_not_forgotten() {
         let state = State::open(disk.clone()).unwrap();
         let table: Count = state.table("t").unwrap();
         let acks = Acknowledger::new("s", state.source("s")).unwrap();
-        let _books = balanced(&acks).holding();
+        let _books = balanced(&acks);
         let d = acks.resume(source()).unwrap().next().unwrap().unwrap();
         table.writer("w").apply(d.receipt(), *d, None, || 0, inc).unwrap();
         state.commit().unwrap();
@@ -120,7 +120,7 @@ fn a_log_that_cannot_be_read_is_not_forgotten() {
     let state = State::open(disk).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let d = acks.resume(source()).unwrap().next().unwrap().unwrap();
     let wrong = |_: &mut u64| "text".to_owned();
     assert!(table.writer("w").apply(d.receipt(), *d, None, || 0, wrong).is_err());
@@ -136,7 +136,7 @@ fn overlapping_pairs_go_on_after_a_crash() {
     let state = State::open(disk.clone()).unwrap();
     let table = state.table::<(), u64>("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut all = acks.resume(Replayed::new([1_u8, 2, 3])).unwrap().map(Result::unwrap);
     let (one, two) = (all.next().unwrap(), all.next().unwrap());
     let pair = one.pair(two.clone());
@@ -147,7 +147,7 @@ fn overlapping_pairs_go_on_after_a_crash() {
     let state = State::open(crashed).unwrap();
     let table = state.table::<(), u64>("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let mut all = acks.resume(Replayed::new([1_u8, 2, 3])).unwrap().map(Result::unwrap);
     let pair = all.next().unwrap().pair(all.next().unwrap());
     assert_eq!(*pair, (2, 3));
@@ -159,7 +159,7 @@ fn lines(ends: [Position; 2]) -> Option<u64> {
     let state = State::open(disk.clone()).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     let [first, second] = ends.map(|end| acks.issue("a", end).unwrap());
     for d in [&first, &second] {
         table.writer("w").apply(d.receipt(), "a", None, || 0, inc).unwrap();
@@ -170,7 +170,7 @@ fn lines(ends: [Position; 2]) -> Option<u64> {
     let state = State::open(crashed).unwrap();
     let table: Count = state.table("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     assert_eq!(acks.resumes_at(), Some(ends[0]));
     let again = acks.issue("a", ends[1]).unwrap();
     table.writer("w").apply(again.receipt(), "a", None, || 0, inc).unwrap();
@@ -229,7 +229,7 @@ fn the_newest_time_survives_also_of_duplicates() {
         let options = TableOptions::new().ttl(Duration::from_nanos(10));
         let table = state.table_with::<u32, ()>("t", options).unwrap();
         let acks = Acknowledger::new("s", state.source("s")).unwrap();
-        let _books = balanced(&acks).holding();
+        let _books = balanced(&acks);
         let events = vec![(1_u32, 5_i64), (1, 12), (2, 1), (2, 1)];
         let mut seen = vec![];
         Local::from_iter_result(acks.resume(Replayed::new(events)).unwrap())
@@ -244,7 +244,7 @@ fn the_newest_time_survives_also_of_duplicates() {
     let state = State::open(disk.clone()).unwrap();
     let table = state.table_with::<u32, ()>("t", TableOptions::new().ttl(Duration::from_nanos(10))).unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     Local::from_iter_result(acks.resume(Replayed::new(vec![(1_u32, 5_i64)])).unwrap())
         .deduplicate_in(table.writer("w").timed(|e: &(u32, i64)| e.1), |e| &e.0)
         .on_error_route(observer(|error: StreamError| panic!("{error}")))
@@ -253,7 +253,7 @@ fn the_newest_time_survives_also_of_duplicates() {
     let state = State::open(disk.clone()).unwrap();
     let table = state.table_with::<u32, ()>("t", TableOptions::new().ttl(Duration::from_nanos(10))).unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     Local::from_iter_result(acks.resume(Replayed::new(vec![(1_u32, 5_i64), (1, 12)])).unwrap())
         .deduplicate_in(table.writer("w").timed(|e: &(u32, i64)| e.1), |e| &e.0)
         .on_error_route(observer(|error: StreamError| panic!("{error}")))
@@ -270,7 +270,7 @@ fn a_migrated_table_goes_on_with_what_was_in_flight() {
     let state = State::open(disk.clone()).unwrap();
     let table = state.table::<String, u64>("t").unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     Local::from_iter_result(acks.resume(Replayed::new(["a", "a"])).unwrap())
         .aggregate_by_key_in(&table, |k: &&str| *k, || 0, |n, _| *n += 1)
         .on_error_route(observer(|error: StreamError| panic!("{error}")))
@@ -282,7 +282,7 @@ fn a_migrated_table_goes_on_with_what_was_in_flight() {
     let state = State::open(disk.fork()).unwrap();
     let table = state.table_with::<String, (u64, String)>("t", options).unwrap();
     let acks = Acknowledger::new("s", state.source("s")).unwrap();
-    let _books = balanced(&acks).holding();
+    let _books = balanced(&acks);
     Local::from_iter_result(acks.resume(Replayed::new(["a", "a"])).unwrap())
         .aggregate_by_key_in(&table, |k: &&str| *k, || (0, String::new()), |n, _| n.0 += 1)
         .on_error_route(observer(move |error: StreamError| log.lock().unwrap().push(error.to_string())))
